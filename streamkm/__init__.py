@@ -1,0 +1,45 @@
+"""k-means for data that does not fit in memory.
+
+Convert once to a chunked Zarr store; fit, resume, label and judge it in
+streaming passes on one laptop or on a Dask cluster, with the same code and
+the same bits.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamkm.cluster.kmeans import KMeans
+    from streamkm.cluster.model import load_model
+    from streamkm.cluster.resume import resume
+    from streamkm.conversion.convert import convert
+    from streamkm.data.dataset import Dataset, open_dataset
+    from streamkm.sources import open_source
+
+__version__ = "0.1.0"
+__all__ = ["Dataset", "KMeans", "convert", "load_model", "open_dataset", "open_source", "resume"]
+
+# Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
+_LAZY = {
+    "KMeans": "streamkm.cluster.kmeans",
+    "load_model": "streamkm.cluster.model",
+    "resume": "streamkm.cluster.resume",
+    "convert": "streamkm.conversion.convert",
+    "Dataset": "streamkm.data.dataset",
+    "open_dataset": "streamkm.data.dataset",
+    "open_source": "streamkm.sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'streamkm' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,44 @@
+"""The algorithms. `ALGORITHMS` is the complete list; the CLI and the contract tests follow it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from streamkm.cluster.base import Clusterer
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmRow:
+    """One algorithm: its name on the command line, its class, what it is in a line."""
+
+    name: str
+    target: str
+    summary: str
+
+    def load(self) -> type[Clusterer]:
+        """Import the class."""
+        module, _, name = self.target.partition(":")
+        return cast("type[Clusterer]", getattr(importlib.import_module(module), name))
+
+
+ALGORITHMS: Final = (
+    AlgorithmRow(
+        "kmeans",
+        "streamkm.cluster.kmeans:KMeans",
+        "Exact Lloyd: every pass reads all rows; restarts share the passes.",
+    ),
+)
+
+
+def find_algorithm(name: str) -> AlgorithmRow:
+    """Return the row of an algorithm.
+
+    Raises
+    ------
+    KeyError
+        If there is none of this name.
+    """
+    return {row.name: row for row in ALGORITHMS}[name]

@@ -1,0 +1,187 @@
+"""KMeans: exact Lloyd over data of any size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
+
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.empty import EMPTY_CLUSTER
+from streamkm.cluster.init import INITS, OVERSAMPLING_FACTOR, ROUNDS, Seeding, make_starts
+from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.state import FitState
+from streamkm.errors import SourceError
+from streamkm.runtime.base import Executor
+
+
+class KMeans(Clusterer):
+    """Exact k-means (Lloyd) over data that need not fit in memory.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of clusters, at least 1.
+    init
+        "k-means++" (greedy, on the stored sample), "k-means||" (five passes
+        that draw 2 * n_clusters candidates each), "random" (data points),
+        "gaussian" (normal draws with each feature's mean and standard
+        deviation), an array of shape (n_clusters, n_features), or a callable
+        (X, n_clusters, random_state) -> array.
+    n_init
+        Restarts. They share every pass over the data; the best is kept.
+    max_iter
+        The most iterations of each restart.
+    tol
+        Stop when the total squared move of the centers is at most `tol` times
+        the mean variance of the features; 0 stops when the centers repeat bit
+        for bit.
+    random_state
+        Seed of all randomness; None for a fresh one.
+    empty_cluster
+        What becomes of a cluster that lost all its rows: "farthest" moves it
+        to the row farthest from its center, "random" to a random row, "drop"
+        leaves it out, "error" raises EmptyClusterError.
+    max_time_s
+        Stop after the first pass that ends later than this many seconds; None
+        for no limit.
+    executor
+        "serial", "threads", "processes", "distributed", an executor, or None
+        for what Dask would use here (the active Client, else threads).
+    memory_limit
+        Bytes, or a size such as "1 GiB", of what the fit may add to the
+        process; None for half of what is free.
+    run_dir
+        Folder for a checkpoint after every pass. A fit with the same data and
+        parameters goes on from it, with the same bits, under any executor.
+
+    Attributes
+    ----------
+    cluster_centers_
+        Shape (n_clusters, n_features), float64.
+    inertia_
+        Weighted sum of squared distances to the nearest centers.
+    n_iter_
+        Iterations of the best restart.
+    labels_
+        Shape (n_samples,), int32; only after fitting rows in memory.
+    cluster_sizes_
+        Rows of each cluster, shape (n_clusters,), int64.
+    history_
+        One record a pass: stage, seconds, bytes read and decoded, inertia.
+    n_features_in_
+        Features seen in `fit`.
+
+    Notes
+    -----
+    O(n_samples * n_features * n_clusters) time an iteration. The bits of the
+    result depend on the data, the parameters and the seed alone: not on the
+    executor, the number of workers, the chunks of the store, the memory limit,
+    or on how often the fit was interrupted. (On one type of CPU and one set of
+    library versions.)
+
+    References
+    ----------
+    Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2),
+    1982, section IV.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm import KMeans
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [10.0, 2.0], [10.0, 4.0]])
+    >>> model = KMeans(n_clusters=2, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_[:, 0].tolist())
+    [1.0, 10.0]
+    """
+
+    algorithm = "kmeans"
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Literal["k-means++", "k-means||", "random", "gaussian"]
+        | ArrayLike
+        | Callable[..., Any] = "k-means++",
+        n_init: int = 1,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        random_state: Any = None,
+        empty_cluster: Literal["farthest", "random", "drop", "error"] = "farthest",
+        max_time_s: float | None = None,
+        executor: str | Executor | None = None,
+        memory_limit: int | str | None = None,
+        run_dir: str | Path | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.empty_cluster = empty_cluster
+        self.max_time_s = max_time_s
+        self.executor = executor
+        self.memory_limit = memory_limit
+        self.run_dir = run_dir
+
+    def check_parameters(self) -> None:
+        """Raise SourceError where a parameter is out of its range."""
+        for name in ("n_clusters", "n_init", "max_iter"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < 1:
+                raise self._refusal(name, "an int in the range [1, inf)")
+        if not isinstance(self.tol, Real) or not self.tol >= 0:
+            raise self._refusal("tol", "a float in the range [0, inf)")
+        if self.empty_cluster not in EMPTY_CLUSTER:
+            raise self._refusal("empty_cluster", f"one of {', '.join(EMPTY_CLUSTER)}")
+        if isinstance(self.init, str) and self.init not in INITS:
+            raise self._refusal("init", f"one of {', '.join(INITS)}, an array or a callable")
+        if self.max_time_s is not None and not self.max_time_s > 0:
+            raise self._refusal("max_time_s", "a positive number of seconds or None")
+
+    def _refusal(self, name: str, allowed: str) -> SourceError:
+        got = getattr(self, name)
+        return SourceError(f"The {name!r} parameter of KMeans must be {allowed}. Got {got!r} instead.")
+
+    @property
+    def _restarts(self) -> range:
+        """One restart where the start is given: others would be the same."""
+        is_given = not isinstance(self.init, str) and not callable(self.init)
+        return range(1 if is_given else self.n_init)
+
+    def model_values(self, n_features: int) -> int:
+        """Return the numbers in the centers of all restarts, or of all candidates."""
+        factor = 1
+        if isinstance(self.init, str) and self.init == "k-means||":
+            factor = OVERSAMPLING_FACTOR * ROUNDS + 1
+        return factor * self.n_clusters * n_features * len(self._restarts)
+
+    def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
+        """Return the starts of all restarts."""
+        restarts = self._restarts
+        starts = make_starts(self.init, Seeding(passes, self.n_clusters, seed, restarts))
+        return tuple(FitState.start(c, r) for c, r in zip(starts, restarts, strict=True))
+
+    def iterate(
+        self, passes: Passes, states: tuple[FitState, ...], seed: int
+    ) -> Iterator[tuple[FitState, ...]]:
+        """Yield the states of all restarts after every pass."""
+        parameters = LloydParameters(self.max_iter, float(self.tol), self.empty_cluster, seed)
+        begin = time.monotonic()
+        for states in lloyd(passes, states, parameters):
+            yield states
+            if self.max_time_s is not None and time.monotonic() - begin >= self.max_time_s:
+                return
+
+    def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
+        """Return the restart with the smallest final inertia."""
+        return best_of(closed(passes, states))
+
+

@@ -1,0 +1,115 @@
+"""Lloyd's algorithm as a generator of states, several models a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamkm.cluster.empty import updated
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.state import FitState, advance
+from streamkm.tasks import fit as tasks
+from streamkm.typing import I64
+
+PROVES_INERTIA: Final = 1e-4  # share of the total variance above which 1 - x loses no 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class LloydParameters:
+    """What steers the loop: see `KMeans`."""
+
+    max_iter: int
+    tol: float
+    empty_cluster: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A finished model: its state, and inertia and counts of its final centers."""
+
+    state: FitState
+    inertia: float
+    counts: I64
+
+
+def lloyd(
+    passes: Passes, states: tuple[FitState, ...], parameters: LloydParameters
+) -> Iterator[tuple[FitState, ...]]:
+    """Yield the states of all models after every pass, until each has stopped.
+
+    Parameters
+    ----------
+    passes
+        The data and who passes over it.
+    states
+        Where the models begin: starts, or the states of a checkpoint.
+    parameters
+        Limits and rules.
+
+    References
+    ----------
+    Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2),
+    1982, section IV (method I).
+    """
+    running = [i for i, state in enumerate(states) if _goes_on(state, parameters)]
+    while running:
+        n_iter = max(states[i].n_iter for i in running) + 1
+        parts = passes.run_models(
+            tasks.lloyd,
+            [states[i].centers for i in running],
+            stage="assign",
+            title=f"iteration {n_iter}",
+        )
+        record = len(passes.history) - 1
+        after = list(states)
+        for i, part in zip(running, parts, strict=True):
+            centers = updated(passes, states[i], part, parameters.empty_cluster, parameters.seed)
+            after[i] = advance(states[i], part, centers, passes.data.summary, parameters.tol)
+        states = tuple(after)
+        passes.history[record].update(
+            restarts=[states[i].restart for i in running],
+            n_iter=[states[i].n_iter for i in running],
+            inertia=[states[i].inertia for i in running],
+            center_shift=[states[i].center_shift for i in running],
+        )
+        passes.note()
+        running = [i for i in running if _goes_on(states[i], parameters)]
+        yield states
+
+
+def _goes_on(state: FitState, parameters: LloydParameters) -> bool:
+    return not state.converged and state.n_iter < parameters.max_iter
+
+
+def closed(passes: Passes, states: tuple[FitState, ...]) -> list[Closed]:
+    """Return inertia and counts of the final centers of every model.
+
+    A model whose last pass repeated its centers has both from that pass,
+    where the inertia is not lost in the total variance; the others share one
+    closing pass.
+    """
+    total = float(passes.data.summary.m2.sum())
+    found: dict[int, Closed] = {}
+    for i, state in enumerate(states):
+        is_proven = state.center_shift == 0.0 and state.inertia > PROVES_INERTIA * total
+        if is_proven:
+            found[i] = Closed(state, state.inertia, state.counts)
+    rest = [i for i in range(len(states)) if i not in found]
+    if rest:
+        centers = [states[i].centers for i in rest]
+        parts = passes.run_models(tasks.close, centers, stage="close", title="closing pass")
+        for i, part in zip(rest, parts, strict=True):
+            found[i] = Closed(states[i], float(part.total.value()[0]), part.counts)
+        passes.note(
+            restarts=[states[i].restart for i in rest], inertia=[found[i].inertia for i in rest]
+        )
+    return [found[i] for i in range(len(states))]
+
+
+def best_of(models: list[Closed]) -> Closed:
+    """Return the model with the smallest inertia, ties to the first restart."""
+    return models[int(np.argmin([model.inertia for model in models]))]

@@ -1,0 +1,124 @@
+"""Models on disk: a small Zarr group, no pickle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from streamkm.cluster import find_algorithm
+from streamkm.cluster.rundir import NUMERICS_VERSION
+from streamkm.data.spec import KEY, check_version
+from streamkm.data.store import create_array, discard, open_group
+from streamkm.errors import StorageError, StoreError, StoreExistsError
+from streamkm.kernels.tile import Frame
+from streamkm.typing import Json
+
+if TYPE_CHECKING:
+    from streamkm.cluster.base import Clusterer
+
+FORMAT_VERSION: Final = 1
+
+
+def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
+    """Write a fitted model; it appears under its name when it is whole."""
+    final = Path(path)
+    if final.exists() and not overwrite:
+        raise StoreExistsError(f"{final} exists; pass overwrite (--overwrite) to replace it")
+    temporary = final.with_name(f"{final.name}.{os.getpid()}.partial")
+    try:
+        discard(temporary)
+        group = zarr.create_group(LocalStore(temporary), zarr_format=3)
+        arrays: dict[str, Any] = {
+            "centers": model.cluster_centers_,
+            "counts": model.cluster_sizes_,
+            "frame_shift": model.frame_.shift,
+        }
+        for name, values in arrays.items():
+            array = create_array(group, name, values.shape, values.dtype, len(values), "none")
+            array[:] = values
+        group.attrs.update({KEY: _attributes(model)})
+        if overwrite:
+            discard(final)
+        temporary.rename(final)
+    except OSError as error:
+        discard(temporary)
+        raise StorageError(f"{final} cannot be written ({error})") from error
+
+
+def _attributes(model: Clusterer) -> Json:
+    return {
+        "format_version": FORMAT_VERSION,
+        "kind": "model",
+        "algorithm": model.algorithm,
+        "numerics_version": NUMERICS_VERSION,
+        "parameters": model.json_parameters(),
+        "n_iter": model.n_iter_,
+        "inertia": model.inertia_,
+        "history": model.history_,
+        "frame_scale": model.frame_.scale,
+        "sample_shape": list(model.sample_shape_),
+        "fingerprint": model.fingerprint_,
+    }
+
+
+def load_model(path: str | Path) -> Clusterer:
+    """Load a model that was saved.
+
+    Parameters
+    ----------
+    path
+        Folder or URL of the model.
+
+    Returns
+    -------
+    model
+        Fitted: `predict`, `transform` and `score` work.
+
+    Raises
+    ------
+    StoreError
+        If there is no model, or it is damaged or of a newer format.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> model = streamkm.KMeans(2, random_state=0).fit(np.eye(4))
+    >>> model.save("model.zarr")
+    >>> streamkm.load_model("model.zarr").predict(np.eye(4)).shape
+    (4,)
+    """
+    group = open_group(str(path))
+    values = check_version(group.attrs, str(path), "model", FORMAT_VERSION)
+    try:
+        made = find_algorithm(values["algorithm"]).load()(**read_parameters(values["parameters"]))
+        made.cluster_centers_ = _read(group, "centers")
+        made.cluster_sizes_ = _read(group, "counts")
+        made.frame_ = Frame(_read(group, "frame_shift"), float(values["frame_scale"]))
+        made.n_iter_ = int(values["n_iter"])
+        made.inertia_ = float(values["inertia"])
+        made.history_ = values["history"]
+        made.sample_shape_ = tuple(values["sample_shape"])
+        made.fingerprint_ = values["fingerprint"]
+        made.n_features_in_ = int(made.cluster_centers_.shape[1])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: damaged model ({error})") from error
+    return made
+
+
+def _read(group: zarr.Group, name: str) -> Any:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return np.asarray(array[...])
+
+
+def read_parameters(values: Json) -> Json:
+    """Return parameters as `Clusterer.json_parameters` wrote them."""
+    return {
+        name: np.asarray(value["array"]) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }

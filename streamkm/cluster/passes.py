@@ -1,0 +1,241 @@
+"""The driver of a fit's passes: data, plan, executor and history in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.cluster.rows import take
+from streamkm.data.cache import CachedSource
+from streamkm.data.dataset import Dataset
+from streamkm.data.layout import block_rows_for, plan_groups
+from streamkm.data.sampling import sample_capacity, sample_share
+from streamkm.errors import BadRowsError, SourceError
+from streamkm.keyed import SAMPLE, row_key
+from streamkm.kernels.lloyd import Grids
+from streamkm.kernels.moments import Summary, first_shift
+from streamkm.kernels.select import SelectedRows
+from streamkm.kernels.tile import Frame
+from streamkm.runtime.base import Executor
+from streamkm.runtime.events import PassDone, PassStarted
+from streamkm.runtime.memory import plan_memory
+from streamkm.runtime.serial import SerialExecutor
+from streamkm.sources.array import MemorySource
+from streamkm.tasks.base import PassResult, bad_rows_message
+from streamkm.tasks.fit import FitContext
+from streamkm.tasks.survey import SurveyContext, survey
+from streamkm.typing import F64, ColumnSource, Json, Rows, RowSource
+
+ROW_OVERHEAD_BYTES = 32  # labels, distances and weights of a row
+SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
+MAX_VALUE = 1e100
+
+
+@dataclass(frozen=True, slots=True)
+class FitData:
+    """What is known of the rows before the first Lloyd pass.
+
+    Parameters
+    ----------
+    source, weights
+        Rows and their weights.
+    summary
+        Moments, weighted.
+    sample, sample_weight
+        A uniform sample, shape (n, n_features), in row order, and its weights.
+    """
+
+    source: RowSource
+    weights: ColumnSource | None
+    summary: Summary
+    sample: Rows
+    sample_weight: F64 | None
+
+    @property
+    def frame(self) -> Frame:
+        """Where distances are measured from."""
+        return self.summary.frame()
+
+    @property
+    def grids(self) -> Grids:
+        """Grids of the sums."""
+        return self.summary.grids(self.source.dtype, is_weighted=self.weights is not None)
+
+
+class Passes:
+    """Runs passes over one source and keeps their history.
+
+    Parameters
+    ----------
+    source, weights
+        Rows and their weights, None where all weigh one.
+    executor
+        Who runs the tasks.
+    memory_limit
+        Bytes, a size, or None for half of what is free.
+    model_values
+        Numbers in the centers of all models that share a pass.
+    out_width
+        Numbers that each row becomes, where they are written.
+
+    Raises
+    ------
+    MemoryLimitError
+        If the work does not fit.
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        weights: ColumnSource | None,
+        executor: Executor,
+        memory_limit: int | str | None,
+        model_values: int,
+        out_width: int = 0,
+    ) -> None:
+        info = source.info
+        n_rows, n_features = source.shape
+        row_bytes = n_features * source.dtype.itemsize + ROW_OVERHEAD_BYTES + 16 * out_width
+        plan = plan_memory(
+            memory_limit,
+            executor.n_workers,
+            executor.n_processes,
+            unit_bytes=min(info.natural_rows, n_rows) * row_bytes,
+            task_bytes=model_values * SUM_BYTES + (4 << 20),
+            scratch_bytes=info.scratch_bytes,
+        )
+        block_rows = block_rows_for(n_rows, row_bytes, info.natural_rows, plan.block_bytes)
+        in_memory = isinstance(source, MemorySource)
+        self.source: RowSource = source
+        if executor.shares_memory and not in_memory and not hasattr(source, "read_groups"):
+            self.source = CachedSource(source, plan.cache_bytes)
+        self.weights = weights
+        self.groups: Sequence[Any] = plan_groups(
+            n_rows, row_bytes, block_rows, is_sequential=info.is_sequential
+        )
+        if hasattr(source, "read_groups"):
+            self.groups = source.read_groups()
+        runner = executor.limited(plan.n_workers)
+        if executor.shares_memory and len(self.groups) == 1:
+            runner = SerialExecutor()
+            runner.listener = executor.listener
+        self.executor = runner
+        self.history: list[Json] = []
+        self._data: FitData | None = None
+
+    @property
+    def data(self) -> FitData:
+        """What `look` found."""
+        assert self._data is not None
+        return self._data
+
+    def look(self, least_sample_rows: int) -> FitData:
+        """Learn the moments and a sample: from the store, or by one pass.
+
+        Raises
+        ------
+        BadRowsError
+            If rows hold NaN or infinity.
+        SourceError
+            If values are too large for their squares.
+        """
+        source = self.source.source if isinstance(self.source, CachedSource) else self.source
+        if isinstance(source, Dataset) and self.weights is None:
+            indices, sample = source.sample()
+            summary = Summary.from_json(source.moments)
+            if len(sample) < min(least_sample_rows, summary.count):
+                summary, indices, sample = self._survey(least_sample_rows)
+        else:
+            summary, indices, sample = self._survey(least_sample_rows)
+        if not summary.magnitude.max() < MAX_VALUE:
+            raise SourceError(f"values up to {summary.magnitude.max():g} are too large to square")
+        if not summary.weight > 0.0:
+            raise SourceError("all sample weights are zero")
+        weights = take(self.weights, indices) if self.weights is not None else None
+        self._data = FitData(self.source, self.weights, summary, sample, weights)
+        return self._data
+
+    def _survey(self, least_sample_rows: int) -> tuple[Summary, Any, Rows]:
+        n_rows, n_features = self.source.shape
+        capacity = sample_capacity(n_rows, n_features * self.source.dtype.itemsize)
+        capacity = min(max(capacity, least_sample_rows), n_rows)
+        context = SurveyContext(
+            source=self.source,
+            weights=self.weights,
+            shift=first_shift(self.source.read(0, min(256, n_rows))),
+            sample_key=row_key(0, SAMPLE),
+            sample_rows=capacity,
+            sample_share=sample_share(capacity, n_rows),
+        )
+        moments, sample = self.run(survey, context, stage="survey", title="looking at the rows")
+        self.note()
+        if moments.n_bad:
+            raise BadRowsError(bad_rows_message(moments.n_bad, moments.bad_rows.tolist()))
+        chosen: SelectedRows = sample.by_row()
+        return moments.summary(), chosen.indices, chosen.rows
+
+    def run_models(
+        self, task: Callable[[Any, FitContext], PassResult], models: Sequence[F64],
+        *, stage: str, title: str, **extra: Any,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Run a pass that several models share; one result for each."""
+        data = self.data
+        context = FitContext(
+            data.source, data.weights, tuple(models), data.frame, data.grids, **extra
+        )
+        return self.run(task, context, stage=stage, title=title, n_models=len(models))
+
+    def run(
+        self, task: Any, context: Any, *, stage: str, title: str, n_models: int = 1
+    ) -> tuple[Any, ...]:
+        """Run a pass and begin its line of the history."""
+        n_rows = self.source.shape[0]
+        self._tell(PassStarted(stage, title, n_rows))
+        begin = time.perf_counter()
+        result: PassResult = self.executor.map_merge(task, self.groups, context)
+        stats = result.stats
+        self.history.append(
+            {
+                "pass": len(self.history) + 1,
+                "stage": stage,
+                "n_models": n_models,
+                "seconds": time.perf_counter() - begin,
+                "read_s": stats.read_s,
+                "compute_s": stats.compute_s,
+                "bytes_read": stats.bytes_read,
+                "bytes_decoded": stats.bytes_decoded,
+                "n_rows": stats.n_rows,
+            }
+        )
+        return result.parts
+
+    def note(self, **fields: Any) -> None:
+        """Complete the last pass's line of the history, and say so."""
+        self.history[-1].update(fields)
+        self._tell(PassDone(self.history[-1]))
+
+    def _tell(self, event: Any) -> None:
+        if self.executor.listener is not None:
+            self.executor.listener(event)
+
+
+def check_weights(weights: Any, n_rows: int) -> F64:
+    """Return sample weights as float64, shape (n_rows,).
+
+    Raises
+    ------
+    SourceError
+        If their number is wrong, or one is negative or not finite.
+    """
+    values = np.asarray(weights, np.float64)
+    if values.ndim == 0:
+        values = np.full(n_rows, float(values))
+    if values.shape != (n_rows,):
+        raise SourceError(f"sample_weight.shape == {values.shape}, expected ({n_rows},)")
+    if not np.isfinite(values).all() or (values < 0.0).any():
+        raise SourceError("sample_weight must be finite and not negative")
+    return values

@@ -1,0 +1,52 @@
+"""Going on with a run that was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from streamkm.cluster import find_algorithm
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.model import read_parameters
+from streamkm.cluster.rundir import RunDir
+from streamkm.errors import StoreError
+from streamkm.runtime.base import Executor
+
+
+def resume(
+    run_dir: str | Path,
+    *,
+    X: Any = None,
+    executor: str | Executor | None = None,
+    memory_limit: int | str | None = None,
+) -> Clusterer:
+    """Go on with an interrupted fit; the result has the bits of an uninterrupted one.
+
+    Parameters
+    ----------
+    run_dir
+        Folder that `fit` was given as `run_dir` (`--run`).
+    X
+        The rows, where they were not a store: the run remembers a store's path.
+    executor, memory_limit
+        May differ from those of the interrupted fit.
+
+    Returns
+    -------
+    model
+        Fitted.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no run, or the data has changed.
+    """
+    run = RunDir(run_dir).read()
+    rows = X if X is not None else run.get("_data")
+    if rows is None:
+        raise StoreError(f"{run_dir}: the rows were not a store; pass them again as X")
+    parameters = read_parameters(run["parameters"])
+    made = find_algorithm(run["algorithm"]).load()(
+        **parameters, executor=executor, memory_limit=memory_limit, run_dir=run_dir
+    )
+    return made.fit(rows)

@@ -1,0 +1,138 @@
+"""The input funnel: whatever a user passes becomes a RowSource."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.data.dataset import Dataset
+from streamkm.data.spec import KEY
+from streamkm.errors import SourceError
+from streamkm.runtime.base import Executor
+from streamkm.sources import open_source
+from streamkm.sources.array import MemorySource, open_source as open_npy
+from streamkm.typing import ColumnSource, F64, I64, RowSource
+
+
+def as_rows(X: Any) -> RowSource:
+    """Return rows of a path, URL, dataset, Zarr, HDF5, dask or NumPy array, or RowSource.
+
+    Raises
+    ------
+    SourceError
+        If it is none of these, not 2-D, or not numeric.
+    """
+    if isinstance(X, (str, Path)):
+        return _open_path(str(X))
+    if isinstance(X, np.ndarray):
+        return _from_array(X)
+    module = type(X).__module__.partition(".")[0]
+    if module == "zarr":
+        from streamkm.sources.zarr_array import from_array
+
+        return from_array(X)
+    if module == "h5py":
+        from streamkm.sources.hdf5 import from_dataset
+
+        return from_dataset(X)
+    if hasattr(X, "__dask_graph__"):
+        from streamkm.runtime.dask_input import DaskRows
+
+        return DaskRows(X)
+    if module == "scipy" or hasattr(X, "tocsr"):
+        raise SourceError(
+            "a sparse matrix was passed, but dense data is required; use X.toarray() where it fits"
+        )
+    if isinstance(X, RowSource):
+        return X
+    return _from_array(np.asarray(X))
+
+
+def is_in_memory(X: Any) -> bool:
+    """Return whether X is an array or table that the caller holds in memory."""
+    return not (
+        isinstance(X, (str, Path))
+        or hasattr(X, "__dask_graph__")
+        or type(X).__module__.partition(".")[0] in ("zarr", "h5py")
+        or (isinstance(X, RowSource) and not isinstance(X, np.ndarray))
+    )
+
+
+def _open_path(path: str) -> RowSource:
+    if "://" in path:
+        return Dataset(path)
+    attributes = Path(path, "zarr.json")
+    if attributes.exists():
+        try:
+            is_ours = KEY in json.loads(attributes.read_text()).get("attributes", {})
+        except (ValueError, OSError):
+            is_ours = False
+        if is_ours:
+            return Dataset(path)
+    partial = Path(path + ".partial")
+    if not Path(path).exists() and partial.exists():
+        raise SourceError(f"{path}: its conversion was not finished; run it again")
+    return open_source(path)
+
+
+def _from_array(array: Any) -> MemorySource:
+    if array.ndim != 2:
+        raise SourceError(
+            f"Expected 2D array, got {array.ndim}D array instead: shape {array.shape}; "
+            "reshape your data with X.reshape(-1, 1) if it has one feature"
+        )
+    if array.dtype.kind not in "buif":
+        raise SourceError(f"dtype {array.dtype} is not numeric; convert it to numbers first")
+    if array.size == 0:
+        raise SourceError(f"no rows or no features: shape {array.shape}")
+    return MemorySource(array)
+
+
+@contextmanager
+def shipped(source: RowSource, executor: Executor) -> Iterator[RowSource]:
+    """Put an array in memory where other processes can read it, for the time of a fit."""
+    if executor.shares_memory or not isinstance(source, MemorySource):
+        yield source
+        return
+    folder = tempfile.mkdtemp(prefix="streamkm-")
+    try:
+        path = str(Path(folder, "rows.npy"))
+        np.save(path, source.array)
+        yield open_npy(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def take(column: ColumnSource, indices: I64, block_rows: int = 1 << 20) -> F64:
+    """Return the values of some rows of a column; the indices ascend."""
+    out = np.empty(len(indices))
+    for start in range(0, column.shape[0], block_rows):
+        first, last = np.searchsorted(indices, [start, start + block_rows])
+        if first < last:
+            values = column.read(start, min(start + block_rows, column.shape[0]))
+            out[first:last] = values[indices[first:last] - start]
+    return out
+
+
+def fingerprint(source: RowSource) -> str:
+    """Return a digest that tells this data from other data.
+
+    A store's own is the digest of all its chunks; elsewhere it is shape, dtype
+    and 64 stretches of rows.
+    """
+    if isinstance(source, Dataset):
+        return source.spec.fingerprint
+    n_rows, n_features = source.shape
+    digest = hashlib.sha256(f"{n_rows} {n_features} {source.dtype.str}".encode())
+    for start in sorted({n_rows * i // 64 for i in range(64)}):
+        rows = source.read(start, min(start + 4, n_rows))
+        digest.update(np.ascontiguousarray(rows).tobytes())
+    return digest.hexdigest()

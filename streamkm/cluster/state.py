@@ -1,0 +1,103 @@
+"""What a fit carries from pass to pass, and the arithmetic of one Lloyd update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamkm.kernels.lloyd import PartialSums
+from streamkm.kernels.moments import Summary
+from streamkm.typing import F64, I64
+
+
+@dataclass(frozen=True, slots=True)
+class FitState:
+    """One model between two passes: all that the driver carries and a checkpoint stores.
+
+    Parameters
+    ----------
+    centers
+        Shape (n_clusters, n_features).
+    counts
+        Rows of each cluster in the last pass, shape (n_clusters,).
+    n_iter
+        Passes that updated the centers.
+    inertia
+        Of the centers that entered the last pass; NaN before the first.
+    center_shift
+        Total squared Euclidean move of the centers in the last pass.
+    converged
+        Whether the model has left the passes.
+    restart
+        Which of the `n_init` restarts this is: a key of its random numbers.
+    """
+
+    centers: F64
+    counts: I64
+    n_iter: int = 0
+    inertia: float = float("nan")
+    center_shift: float = float("inf")
+    converged: bool = False
+    restart: int = 0
+
+    @classmethod
+    def start(cls, centers: F64, restart: int) -> FitState:
+        """Return the state before the first pass."""
+        return cls(centers, np.zeros(len(centers), np.int64), restart=restart)
+
+
+def pass_inertia(part: PartialSums, centers: F64, summary: Summary) -> float:
+    """Return the inertia of the centers that entered a pass, from the pass's sums alone.
+
+    sum |x|^2 - 2 sum c.S + sum n |c|^2, all about the mean of the data.
+    """
+    mass = part.mass()
+    framed = centers - summary.mean
+    sums = part.sums.value() - mass[:, None] * summary.mean
+    inertia = (
+        float(summary.m2.sum())
+        - 2.0 * float((framed * sums).sum())
+        + float((mass * (framed**2).sum(axis=1)).sum())
+    )
+    return max(inertia, 0.0)
+
+
+def next_centers(part: PartialSums, centers: F64) -> F64:
+    """Return the means of the clusters; one without weight keeps its center."""
+    mass = part.mass()
+    has_mass = mass > 0.0
+    moved = centers.copy()
+    moved[has_mass] = part.sums.value()[has_mass] / mass[has_mass, None]
+    return moved
+
+
+def advance(state: FitState, part: PartialSums, centers: F64, summary: Summary, tol: float) -> FitState:
+    """Return the state after a pass.
+
+    Parameters
+    ----------
+    state
+        Before the pass.
+    part
+        The pass's sums.
+    centers
+        The new centers; fewer than before where empty clusters were dropped.
+    summary
+        Moments of the data.
+    tol
+        Relative to the mean variance of the features, as in scikit-learn; 0
+        stops when the centers repeat bit for bit.
+    """
+    same_shape = centers.shape == state.centers.shape
+    shift = float(((centers - state.centers) ** 2).sum()) if same_shape else float("inf")
+    repeats = same_shape and np.array_equal(centers, state.centers)
+    return FitState(
+        centers=centers,
+        counts=part.counts if same_shape else part.counts[part.mass() > 0.0],
+        n_iter=state.n_iter + 1,
+        inertia=pass_inertia(part, state.centers, summary),
+        center_shift=shift,
+        converged=repeats or (tol > 0.0 and shift <= tol * summary.mean_variance),
+        restart=state.restart,
+    )

@@ -1,0 +1,147 @@
+"""What is done with a fitted model: labels, distances and scores, in memory or streamed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamkm.cluster.passes import Passes
+from streamkm.data.output import MemoryTarget, Target, open_output
+from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.exact_sum import float_grid
+from streamkm.kernels.lloyd import Grids
+from streamkm.kernels.seeding import distances
+from streamkm.kernels.tile import Frame
+from streamkm.runtime.base import Executor
+from streamkm.runtime.events import PassStarted
+from streamkm.tasks import use as tasks
+from streamkm.typing import F64, I32, I64, ColumnSource, RowSource, Rows
+
+if TYPE_CHECKING:
+    from streamkm.cluster.base import Clusterer
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a model fits rows.
+
+    Parameters
+    ----------
+    inertia
+        Weighted sum of squared distances to the nearest centers.
+    counts
+        Rows of each cluster, shape (n_clusters,).
+    table
+        Rows of each cluster and class, shape (n_clusters, n_classes), or None.
+    """
+
+    inertia: float
+    counts: I64
+    table: I64 | None
+
+
+def write_labels(
+    model: Clusterer, rows: RowSource, out: Any, executor: Executor,
+    memory_limit: int | str | None, overwrite: bool,
+) -> Any:  # fmt: skip
+    """Write the label of every row to an array or a path, and return it."""
+    shape = (rows.shape[0],)
+    return _write(model, rows, out, executor, memory_limit, overwrite, tasks.predict, shape, "i4")
+
+
+def write_distances(
+    model: Clusterer, rows: RowSource, out: Any, executor: Executor,
+    memory_limit: int | str | None, overwrite: bool,
+) -> Any:  # fmt: skip
+    """Write the distances of every row to all centers, and return where."""
+    shape = (rows.shape[0], len(model.cluster_centers_))
+    return _write(model, rows, out, executor, memory_limit, overwrite, tasks.transform, shape, "f8")
+
+
+def _write(
+    model: Clusterer, rows: RowSource, out: Any, executor: Executor,
+    memory_limit: int | str | None, overwrite: bool, task: Any, shape: tuple[int, ...], dtype: str,
+) -> Any:  # fmt: skip
+    width = 1 if len(shape) == 1 else shape[1]
+    passes = Passes(rows, None, executor, memory_limit, model.cluster_centers_.size, width)
+    if isinstance(out, np.ndarray):
+        _run(passes, task, model, MemoryTarget(out))
+        return out
+    executor.preflight(rows)
+    block_rows = passes.groups[0].block_rows
+    with open_output(out, shape, dtype, block_rows, overwrite=overwrite) as target:
+        _run(passes, task, model, target)
+    return Path(out)
+
+
+def _run(passes: Passes, task: Any, model: Clusterer, target: Target) -> None:
+    executor = passes.executor
+    if executor.listener is not None:
+        title = "labelling" if task is tasks.predict else "measuring distances"
+        executor.listener(PassStarted(task.__name__, title, passes.source.shape[0]))
+    context = tasks.WriteContext(passes.source, model.cluster_centers_, model.frame_, target)
+    executor.for_each(task, passes.groups, context)
+
+
+def score_rows(
+    model: Clusterer,
+    rows: RowSource,
+    weights: ColumnSource | None,
+    classes: ColumnSource | None,
+    executor: Executor,
+    memory_limit: int | str | None,
+) -> Score:
+    """Return inertia and counts of any rows under a model, and their classes where known."""
+    passes = Passes(rows, weights, executor, memory_limit, model.cluster_centers_.size)
+    summary = passes.look(1).summary
+    centers = model.cluster_centers_
+    low = np.minimum(summary.minimum, centers.min(axis=0))
+    high = np.maximum(summary.maximum, centers.max(axis=0))
+    reach = np.array([float(((high - low) ** 2).sum()) * summary.max_weight])
+    grids = passes.data.grids
+    n_classes = _count_classes(classes)
+    context = tasks.ScoreContext(
+        source=passes.source,
+        weights=weights,
+        classes=classes,
+        n_classes=n_classes,
+        centers=centers,
+        frame=model.frame_,
+        grids=Grids(grids.sums, grids.weights, float_grid(reach)),
+    )
+    parts = passes.run(tasks.score, context, stage="score", title="scoring")
+    passes.note()
+    table = parts[1].table if len(parts) > 1 else None
+    return Score(float(parts[0].total.value()[0]), parts[0].counts, table)
+
+
+def _count_classes(classes: ColumnSource | None, block_rows: int = 1 << 20) -> int:
+    """Return one more than the largest class; labels are small next to the rows."""
+    if classes is None:
+        return 0
+    n_rows = classes.shape[0]
+    starts = range(0, n_rows, block_rows)
+    return 1 + max(int(classes.read(s, min(s + block_rows, n_rows)).max()) for s in starts)
+
+
+def map_lazily(model: Clusterer, array: Any, *, is_label: bool) -> Any:
+    """Return labels or distances of a dask array as a lazy dask array."""
+    from streamkm.runtime.dask_input import lazy_map
+
+    centers = model.cluster_centers_
+    if is_label:
+        return lazy_map(array, label_chunk, centers, None, "i4", model.frame_)
+    return lazy_map(array, distance_chunk, centers, len(centers), "f8", model.frame_)
+
+
+def label_chunk(rows: Rows, centers: F64, frame: Frame) -> I32:
+    """Label one chunk of a dask array."""
+    return assign(np.asarray(rows), prepare(centers, frame))[0]
+
+
+def distance_chunk(rows: Rows, centers: F64, frame: Frame) -> F64:
+    """Return the distances of one chunk of a dask array."""
+    return np.sqrt(distances(np.asarray(rows), centers)).T

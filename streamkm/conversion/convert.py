@@ -1,0 +1,292 @@
+"""`convert`: from any source to a store, in bounded memory, whatever happens in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from streamkm.conversion.filtered import FilteredSource
+from streamkm.conversion.staging import Staging, storage_errors
+from streamkm.data.dataset import Dataset
+from streamkm.data.layout import block_rows_for, default_chunk_rows, plan_groups
+from streamkm.data.permuted import FragmentLayout
+from streamkm.data.spec import DatasetSpec
+from streamkm.data.store import CODECS, default_codec
+from streamkm.errors import BadRowsError, SourceError, StoreError
+from streamkm.keyed import SAMPLE, SHUFFLE, row_key
+from streamkm.kernels.moments import first_shift
+from streamkm.runtime import make_executor
+from streamkm.runtime.base import Executor
+from streamkm.runtime.events import PassStarted
+from streamkm.runtime.memory import MemoryPlan, plan_memory
+from streamkm.sources import open_column, open_source
+from streamkm.sources.array import MemorySource
+from streamkm.sources.columns import MemoryColumn
+from streamkm.data.sampling import sample_capacity, sample_share
+from streamkm.tasks import convert as tasks
+from streamkm.tasks.base import PassResult
+from streamkm.typing import ColumnSource, Json, RowSource
+
+SAMPLE_SEED = 0
+ROW_OVERHEAD_BYTES = 48  # targets, order and labels of a row on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One conversion: from where, to where, run by whom, under which plan."""
+
+    source: RowSource
+    classes: ColumnSource | None
+    spec: DatasetSpec
+    staging: Staging
+    executor: Executor
+    memory: MemoryPlan
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row with its label."""
+        return self.spec.row_bytes + (self.classes.dtype.itemsize if self.classes else 0)
+
+
+def convert(
+    src: Any,
+    store: str | Path,
+    *,
+    target: Any = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    on_bad_rows: Literal["raise", "drop"] = "raise",
+    overwrite: bool = False,
+    chunk_rows: int | None = None,
+    codec: Literal["none", "lz4", "zstd"] | None = None,
+    tmp: str | Path | None = None,
+    executor: str | Executor | None = None,
+    memory_limit: int | str | None = None,
+) -> Dataset:
+    """Convert any source to a chunked Zarr store.
+
+    Parameters
+    ----------
+    src
+        A path or description (see `streamkm.sources.open_source`), a NumPy
+        array of shape (n_rows, ...), or any `RowSource`.
+    store
+        Folder of the new store. It appears under this name when it is whole;
+        until then the work lies beside it, in `STORE.partial`.
+    target
+        Labels: a path, or an array of shape (n_rows,). By default those that
+        the format has.
+    shuffle
+        Put the rows into a random order (mini-batches need mixed rows). Takes
+        a second copy on disk and one more pass.
+    seed
+        The order is a function of the number of rows and this seed.
+    on_bad_rows
+        "raise" refuses rows with NaN or infinity, "drop" leaves them out.
+    overwrite
+        Replace an existing store, once the new one is whole.
+    chunk_rows
+        Rows of a chunk; by default about 16 MiB, less for small data.
+    codec
+        Compression; by default zstd for integers of one or two bytes, lz4 for
+        the rest.
+    tmp
+        Folder for what a shuffle puts aside.
+    executor
+        "serial", "threads", "processes", an executor, or None for what Dask
+        would use here.
+    memory_limit
+        Bytes, or a size such as "1 GiB"; None for half of what is free.
+
+    Returns
+    -------
+    dataset
+        The store, open for reading.
+
+    Raises
+    ------
+    SourceError
+        If the source is missing, damaged, not numeric or has no rows.
+    BadRowsError
+        If rows hold NaN or infinity under "raise".
+    StoreExistsError
+        If the store exists and `overwrite` is False.
+    StorageError
+        If the disk is too small or refuses to be written.
+    MemoryLimitError
+        If the work does not fit.
+
+    Notes
+    -----
+    Killed at any moment and called again with the same arguments, it continues
+    and ends with the same bytes. One pass over the source; two with `shuffle`;
+    one more with "drop". The moments of the rows and a uniform sample are
+    taken on the way.
+
+    Examples
+    --------
+    >>> import numpy as np, streamkm
+    >>> dataset = streamkm.convert(np.eye(4, dtype="f4"), "eye.zarr")
+    >>> dataset.shape
+    (4, 4)
+    """
+    if on_bad_rows not in ("raise", "drop"):
+        raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
+    if codec is not None and codec not in CODECS:
+        raise StoreError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
+    source = _as_source(src)
+    classes = _as_classes(target, source)
+    staging = Staging(store, tmp)
+    with storage_errors(staging):
+        runner = make_executor(executor)
+        try:
+            row_bytes = source.shape[1] * source.dtype.itemsize
+            rows = chunk_rows or default_chunk_rows(source.shape[0], row_bytes)
+            memory = plan_memory(
+                memory_limit,
+                runner.n_workers,
+                runner.n_processes,
+                unit_bytes=(row_bytes + ROW_OVERHEAD_BYTES) * rows,
+                task_bytes=2 << 20,
+                scratch_bytes=source.info.scratch_bytes,
+            )
+            spec = DatasetSpec(
+                n_rows=source.shape[0],
+                n_features=source.shape[1],
+                dtype=source.dtype.str,
+                chunk_rows=rows,
+                codec=codec or default_codec(source.dtype),
+                sample_shape=source.info.sample_shape,
+                source=source.info.name,
+                shuffle_seed=seed if shuffle else None,
+                target_dtype=classes.dtype.str if classes is not None else None,
+            )
+            job = Conversion(
+                source, classes, spec, staging, runner.limited(memory.n_workers), memory
+            )
+            runner.preflight(None)
+            if on_bad_rows == "drop" and source.dtype.kind == "f":
+                job = _without_bad_rows(job)
+            _run(job, {"src": _identity(src), "target": _identity(target)}, overwrite)
+        finally:
+            if executor is None or isinstance(executor, str):
+                runner.close()
+    return Dataset(store)
+
+
+def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
+    spec, staging = job.spec, job.staging
+    row_bytes = job.row_bytes + ROW_OVERHEAD_BYTES
+    block_rows = block_rows_for(spec.n_rows, row_bytes, 1, job.memory.block_bytes)
+    shuffled = spec.shuffle_seed is not None
+    raw = spec.n_rows * job.row_bytes
+    if not staging.path.exists():
+        staging.check_disk(raw, raw + 8 * spec.n_rows if shuffled else 0)
+    # The fragments' blocks are part of the plan: another memory limit begins again.
+    fragment_rows = block_rows if shuffled else 0
+    staging.prepare(spec, {**identity, "fragment_rows": fragment_rows}, overwrite=overwrite)
+    context = _context(job)
+    if shuffled:
+        _announce(job, "shuffle", "shuffling: sorting rows into fragments")
+        sequential = job.source.info.is_sequential
+        groups = plan_groups(spec.n_rows, row_bytes, block_rows, is_sequential=sequential)
+        job.executor.for_each(tasks.scatter, groups, context)
+    _announce(job, "convert", "converting")
+    sequential = job.source.info.is_sequential and not shuffled
+    groups = plan_groups(spec.n_rows, row_bytes, spec.chunk_rows, is_sequential=sequential)
+    result: PassResult = job.executor.map_merge(tasks.convert, groups, context)
+    moments, sample = result.parts
+    staging.finalise(spec, moments.summary(), sample)
+
+
+def _context(job: Conversion) -> tasks.ConvertContext:
+    spec = job.spec
+    columns: tuple[tuple[str, int], ...] = ((spec.dtype, spec.n_features),)
+    if spec.target_dtype is not None:
+        columns = (*columns, (spec.target_dtype, 1))
+    fragments = None
+    if spec.shuffle_seed is not None:
+        folder = str(job.staging.fragments.absolute())
+        fragments = FragmentLayout(folder, spec.n_rows, spec.chunk_rows, columns)
+    capacity = sample_capacity(spec.n_rows, spec.row_bytes)
+    return tasks.ConvertContext(
+        source=job.source,
+        classes=job.classes,
+        target=str(job.staging.path.absolute()),
+        chunk_rows=spec.chunk_rows,
+        fragments=fragments,
+        shuffle_key=row_key(spec.shuffle_seed or 0, SHUFFLE),
+        shift=first_shift(job.source.read(0, min(256, spec.n_rows))),
+        sample_key=row_key(SAMPLE_SEED, SAMPLE),
+        sample_rows=capacity,
+        sample_share=sample_share(capacity, spec.n_rows),
+    )
+
+
+def _without_bad_rows(job: Conversion) -> Conversion:
+    spec = job.spec
+    _announce(job, "check", "looking for NaN and infinity")
+    context = replace(_context(job), fragments=None)
+    rows = block_rows_for(
+        spec.n_rows, job.row_bytes + ROW_OVERHEAD_BYTES, 1, job.memory.block_bytes
+    )
+    groups = plan_groups(
+        spec.n_rows, job.row_bytes, rows, is_sequential=job.source.info.is_sequential
+    )
+    bad: tasks.BadCounts = job.executor.map_merge(tasks.count_bad, groups, context).parts[0]
+    n_bad = int(bad.counts.sum())
+    if n_bad == 0:
+        return job
+    if n_bad == spec.n_rows:
+        raise BadRowsError(f"all {n_bad} rows hold NaN or infinity; nothing is left to convert")
+    kept = FilteredSource(job.source, job.classes, bad.starts, bad.counts)
+    smaller = replace(spec, n_rows=kept.shape[0], n_dropped=n_bad)
+    smaller = replace(smaller, chunk_rows=min(spec.chunk_rows, kept.shape[0]))
+    return replace(job, source=kept, classes=kept.labels, spec=smaller)
+
+
+def _announce(job: Conversion, stage: str, title: str) -> None:
+    if job.executor.listener is not None:
+        job.executor.listener(PassStarted(stage, title, job.spec.n_rows))
+
+
+def _as_source(src: Any) -> RowSource:
+    if isinstance(src, (str, Path)):
+        return open_source(src)
+    if isinstance(src, np.ndarray):
+        if src.ndim < 2 or src.size == 0:
+            raise SourceError(f"expected a 2-D array with rows, got shape {src.shape}")
+        if src.dtype.kind not in "buif":
+            raise SourceError(f"dtype {src.dtype} is not numeric; convert it to numbers first")
+        return MemorySource(src)
+    if isinstance(src, RowSource):
+        return src
+    raise SourceError(f"cannot convert {type(src).__name__}; pass a path, an array or a RowSource")
+
+
+def _as_classes(target: Any, source: RowSource) -> ColumnSource | None:
+    n_rows = source.shape[0]
+    if target is None:
+        classes = source.labels
+    elif isinstance(target, (str, Path)):
+        classes = open_column(target)
+    else:
+        classes = MemoryColumn(np.asarray(target))
+    if classes is not None and classes.shape != (n_rows,):
+        raise SourceError(f"{classes.shape[0]} labels for {n_rows} rows; each row needs one")
+    return classes
+
+
+def _identity(value: Any) -> Json:
+    """Return what tells a source from another one under the same name."""
+    if isinstance(value, (str, Path)):
+        path = Path(str(value).partition(":")[0])
+        if not path.is_file():
+            path = Path(value)
+        stat = path.stat() if path.exists() else None
+        seen = [stat.st_size, stat.st_mtime_ns] if stat else []
+        return {"name": str(value), "seen": seen}
+    return {"name": repr(type(value))}

@@ -1,0 +1,175 @@
+"""The folder in which a store grows: its plan, what is missing, and the last rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import zarr
+from zarr.storage import LocalStore
+
+from streamkm.data.spec import DatasetSpec
+from streamkm.data.store import chunk_file, create_array, discard, remove_leftovers
+from streamkm.errors import StorageError, StoreError, StoreExistsError, StreamKMError
+from streamkm.kernels.moments import Summary
+from streamkm.kernels.select import SelectedRows
+from streamkm.runtime.memory import format_bytes
+from streamkm.typing import Json
+
+PLAN: Final = "plan.json"
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Staging:
+    """A store under construction, beside its final name.
+
+    Parameters
+    ----------
+    store
+        The final path.
+    scratch
+        Folder for what a shuffle puts aside; inside the staging folder by
+        default.
+    """
+
+    def __init__(self, store: str | Path, scratch: str | Path | None = None) -> None:
+        self.store = Path(store)
+        self.path = self.store.with_name(self.store.name + ".partial")
+        digest = hashlib.sha256(str(self.store.absolute()).encode()).hexdigest()[:12]
+        base = Path(scratch) / f"streamkm-{digest}" if scratch else self.path / "fragments"
+        self.fragments = base
+
+    def prepare(self, spec: DatasetSpec, identity: Json, *, overwrite: bool) -> None:
+        """Continue what is there if it is the same conversion, else begin.
+
+        Raises
+        ------
+        StoreExistsError
+            If the final name is taken and `overwrite` was not asked.
+        """
+        if (self.store.exists() or self.store.is_symlink()) and not overwrite:
+            raise StoreExistsError(f"{self.store} exists; pass overwrite (--overwrite) to replace it")
+        plan = json.dumps({"identity": identity, "spec": spec.to_attributes()}, sort_keys=True)
+        if not self._is_same(plan):
+            self.discard()
+            self._begin(spec, plan)
+        remove_leftovers(self.path)
+        self.fragments.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.fragments)
+
+    def _is_same(self, plan: str) -> bool:
+        try:
+            return Path(self.path, PLAN).read_text() == plan
+        except OSError:
+            return False
+
+    def _begin(self, spec: DatasetSpec, plan: str) -> None:
+        self.path.mkdir(parents=True)
+        group = zarr.create_group(LocalStore(self.path), zarr_format=3)
+        shape, dtype = (spec.n_rows, spec.n_features), np.dtype(spec.dtype)
+        create_array(group, "X", shape, dtype, spec.chunk_rows, spec.codec)
+        if spec.target_dtype is not None:
+            y_dtype = np.dtype(spec.target_dtype)
+            create_array(group, "y", shape[:1], y_dtype, spec.chunk_rows, spec.codec)
+        Path(self.path, PLAN).write_text(plan)  # last: a plan says that the arrays are there
+
+    def verify(self, spec: DatasetSpec) -> str:
+        """Check that every chunk is there and return the digest of their checksums.
+
+        Raises
+        ------
+        StoreError
+            If one is missing or empty; names it.
+        """
+        digest = hashlib.sha256()
+        names = ["X"] + (["y"] if spec.target_dtype is not None else [])
+        for name in names:
+            for index in range(-(-spec.n_rows // spec.chunk_rows)):
+                file = chunk_file(self.path, name, index, 2 if name == "X" else 1)
+                try:
+                    with open(file, "rb") as stream:
+                        stream.seek(-4, 2)  # the crc32c that closes every chunk
+                        digest.update(stream.read(4))
+                except OSError as error:
+                    raise StoreError(f"{file}: chunk {index} was not written ({error})") from error
+        return digest.hexdigest()
+
+    def finalise(self, spec: DatasetSpec, summary: Summary, sample: SelectedRows) -> None:
+        """Write the sample and the attributes, and give the store its name."""
+        fingerprint = self.verify(spec)
+        group = zarr.open_group(LocalStore(self.path), mode="r+")
+        chosen = sample.by_row()
+        for name, values in (("sample", chosen.rows), ("sample_index", chosen.indices)):
+            if name in group:
+                del group[name]
+            array = create_array(
+                group, name, values.shape, values.dtype, len(values), spec.codec
+            )
+            array[:] = values
+        group.attrs.update(spec.finished(summary.to_json(), fingerprint).to_attributes())
+        shutil.rmtree(self.fragments, ignore_errors=True)
+        Path(self.path, PLAN).unlink()
+        remove_leftovers(self.path)
+        discard(self.store)
+        self.path.rename(self.store)
+
+    def discard(self) -> None:
+        """Remove all traces."""
+        shutil.rmtree(self.fragments, ignore_errors=True)
+        discard(self.path)
+
+    def check_disk(self, n_bytes: int, fragment_bytes: int) -> None:
+        """Refuse before any work what the disks cannot hold.
+
+        Raises
+        ------
+        StorageError
+            With what is needed and what is free.
+        """
+        needs = [(_existing(self.store.parent), n_bytes)]
+        if fragment_bytes:
+            needs.append((_existing(self.fragments), fragment_bytes))
+        same = len(needs) == 2 and needs[0][0].stat().st_dev == needs[1][0].stat().st_dev
+        if same:
+            needs = [(needs[0][0], n_bytes + fragment_bytes)]
+        for folder, needed in needs:
+            free = shutil.disk_usage(folder).free
+            if free < needed:
+                also = "; a shuffle needs a second copy: --tmp DIR puts it elsewhere"
+                raise StorageError(
+                    f"the disk of {folder} has {format_bytes(free)} free, the conversion may need "
+                    f"{format_bytes(needed)}{also if fragment_bytes else ''}"
+                )
+
+
+def _existing(folder: Path) -> Path:
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+@contextmanager
+def storage_errors(staging: Staging) -> Iterator[None]:
+    """Turn what the disk says into one clear line; drop the remains of refused input."""
+    try:
+        yield
+    except StoreExistsError:
+        raise
+    except StreamKMError:
+        staging.discard()
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageError(
+                f"the disk is full ({staging.path}); free some space and run the same command "
+                "again: it goes on where it stopped"
+            ) from error
+        raise StorageError(f"{staging.store} cannot be written ({error})") from error

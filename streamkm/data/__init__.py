@@ -1,0 +1,1 @@
+"""What the rows are: stores, their layout and their attributes."""

@@ -1,0 +1,170 @@
+"""A complete store, open for reading: rows, labels, moments and a sample."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from streamkm.data.spec import DatasetSpec
+from streamkm.data.store import Array, open_group
+from streamkm.errors import SourceError, StoreError
+from streamkm.metering import count
+from streamkm.typing import ColumnSource, I64, Json, Rows, SourceInfo
+
+
+class Dataset:
+    """Rows of a streamkm store; opened read-only, cheap to pickle.
+
+    Parameters
+    ----------
+    path
+        Folder or URL of the store.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it is of a newer format.
+    IncompleteError
+        If its conversion was not finished.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self.group = open_group(self.path)
+        self.spec = DatasetSpec.from_attributes(self.group.attrs, Path(self.path).name)
+        self._arrays: dict[str, Array] = {}
+        x = self.array("X")
+        if x.shape != self.shape or np.dtype(x.dtype) != self.dtype:
+            raise StoreError(f"{self.path}: X is {x.shape} {x.dtype}, not what the store says")
+
+    def __reduce__(self) -> tuple[type[Dataset], tuple[str]]:
+        return (Dataset, (str(Path(self.path).absolute()) if "://" not in self.path else self.path,))
+
+    def __repr__(self) -> str:
+        n_rows, n_features = self.shape
+        return f"Dataset({self.path!r}: {n_rows} x {n_features} {self.dtype})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+        return self.spec.n_rows, self.spec.n_features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The data's own dtype."""
+        return np.dtype(self.spec.dtype)
+
+    @property
+    def info(self) -> SourceInfo:
+        """Chunks are what is read together."""
+        return SourceInfo(
+            name=Path(self.path).name,
+            sample_shape=self.spec.sample_shape,
+            natural_rows=self.spec.chunk_rows,
+            scratch_bytes=self.spec.chunk_rows * self.spec.row_bytes,
+        )
+
+    @property
+    def labels(self) -> ColumnSource | None:
+        """The labels `y`, where the store has them."""
+        return StoredColumn(self, "y") if self.spec.target_dtype is not None else None
+
+    @property
+    def sample_weight(self) -> ColumnSource | None:
+        """The row weights, where the store has an array `sample_weight`."""
+        return StoredColumn(self, "sample_weight") if "sample_weight" in self.group else None
+
+    @property
+    def moments(self) -> Json:
+        """Moments of the rows, as plain numbers."""
+        return cast(Json, self.spec.moments)
+
+    def array(self, name: str) -> Array:
+        """Return one of the store's arrays, opened once."""
+        if name not in self._arrays:
+            try:
+                array = self.group[name]
+            except KeyError as error:
+                raise StoreError(f"{self.path}: damaged, array {name!r} is missing") from error
+            if not isinstance(array, zarr.Array):
+                raise StoreError(f"{self.path}: damaged, {name!r} is not an array")
+            self._arrays[name] = array
+        return self._arrays[name]
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows `start` to `stop`."""
+        return self.read_from("X", start, stop)
+
+    def read_from(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        """Read rows of any of the store's arrays.
+
+        Raises
+        ------
+        StoreError
+            If a chunk is damaged; names the rows.
+        """
+        try:
+            rows = np.asarray(self.array(name)[start:stop])
+        except (ValueError, RuntimeError, OSError) as error:
+            what = re.sub(r"\s+", " ", str(error))[:120]
+            raise StoreError(
+                f"{self.path}: {name}, rows {start} to {stop}: damaged ({what}); convert it again"
+            ) from error
+        count(bytes_decoded=rows.nbytes)
+        return rows
+
+    def sample(self) -> tuple[I64, Rows]:
+        """Row numbers and rows of the stored uniform sample, by row number."""
+        return np.asarray(self.array("sample_index")[:]), np.asarray(self.array("sample")[:])
+
+
+class StoredColumn:
+    """One array of a store that holds a number a row."""
+
+    def __init__(self, dataset: Dataset, name: str) -> None:
+        self.dataset = dataset
+        self.name = name
+        if dataset.array(name).shape != (dataset.shape[0],):
+            raise SourceError(f"{dataset.path}: {name} does not hold one value a row")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_rows,)."""
+        return (self.dataset.shape[0],)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the values."""
+        return np.dtype(self.dataset.array(self.name).dtype)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return the values of rows `start` to `stop`."""
+        return self.dataset.read_from(self.name, start, stop)
+
+
+def open_dataset(store: str | Path) -> Dataset:
+    """Open a store that `convert` made.
+
+    Parameters
+    ----------
+    store
+        Folder or URL.
+
+    Returns
+    -------
+    dataset
+        Open for reading; nothing is loaded.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it is of a newer format.
+    IncompleteError
+        If its conversion was not finished.
+    """
+    return Dataset(store)

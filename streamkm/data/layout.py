@@ -1,0 +1,110 @@
+"""Row ranges: how rows become chunks, blocks and groups. Pure arithmetic.
+
+One noun a size, each counted in rows: `tile` (in cache), `chunk` (unit of
+compression and of writing), `block` (one read call), `group` (one task's
+blocks). `batch` is a statistical choice and has no place here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+CHUNK_BYTES: Final = 16 << 20
+MIN_CHUNK_BYTES: Final = 1 << 20
+MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
+GROUP_BYTES: Final = 512 << 20
+MIN_GROUPS: Final = 32
+MAX_GROUPS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A half-open row range: what one read call brings."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Consecutive blocks that one task works through with one accumulator.
+
+    Parameters
+    ----------
+    index
+        Position among the groups of a pass.
+    start, stop
+        Row range, half-open.
+    block_rows
+        Rows of each block but the last.
+    """
+
+    index: int
+    start: int
+    stop: int
+    block_rows: int
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the group."""
+        return self.stop - self.start
+
+    def blocks(self) -> Iterator[Block]:
+        """Return the group's blocks in row order."""
+        for start in range(self.start, self.stop, self.block_rows):
+            yield Block(start, min(start + self.block_rows, self.stop))
+
+
+def default_chunk_rows(n_rows: int, row_bytes: int) -> int:
+    """Return the rows of a chunk: about 16 MiB, less for small data, at least one row."""
+    total = n_rows * row_bytes
+    wanted = min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, total // MIN_CHUNKS))
+    return int(min(max(wanted // row_bytes, 1), n_rows))
+
+
+def plan_groups(
+    n_rows: int, row_bytes: int, block_rows: int, *, is_sequential: bool = False
+) -> list[Group]:
+    """Cut the rows into groups of whole blocks.
+
+    Parameters
+    ----------
+    n_rows, row_bytes
+        The data, decoded.
+    block_rows
+        Rows of one read call.
+    is_sequential
+        True for sources that only go forwards: one group.
+
+    Returns
+    -------
+    groups
+        32 to 1024 of them where there are blocks enough (ENGINE: one task a
+        group, since tasks cost more than blocks).
+    """
+    n_blocks = -(-n_rows // block_rows)
+    wanted = min(max(-(-n_rows * row_bytes // GROUP_BYTES), MIN_GROUPS), MAX_GROUPS)
+    n_groups = 1 if is_sequential else min(n_blocks, wanted)
+    edges = [n_blocks * g // n_groups * block_rows for g in range(n_groups)] + [n_rows]
+    return [Group(g, edges[g], edges[g + 1], block_rows) for g in range(n_groups)]
+
+
+def block_rows_for(n_rows: int, row_bytes: int, unit_rows: int, block_bytes: int) -> int:
+    """Return the rows of one read call: whole units where they fit.
+
+    Parameters
+    ----------
+    unit_rows
+        Rows that are stored together; a block is a multiple of it, or where
+        one unit is larger than `block_bytes`, a part of it.
+    block_bytes
+        The most that one block may take, decoded.
+    """
+    fitting = max(block_bytes // row_bytes, 1)
+    spread = -(-n_rows // (2 * MIN_GROUPS))  # leave blocks enough to share out
+    if unit_rows >= fitting:
+        return int(min(fitting, n_rows))
+    units = max(min(fitting, max(spread, 1024)) // unit_rows, 1)
+    return int(min(units * unit_rows, n_rows))

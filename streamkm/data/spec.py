@@ -1,0 +1,121 @@
+"""The attributes of a store: all that it says of itself, with a format version.
+
+Stores hold no times, paths or host names, so that two conversions of one
+source are equal byte for byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from streamkm.errors import IncompleteError, StoreError
+from streamkm.typing import Json
+
+FORMAT_VERSION: Final = 1
+KEY: Final = "streamkm"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """What a store holds and where it came from.
+
+    Parameters
+    ----------
+    n_rows, n_features, dtype
+        Of `X`.
+    chunk_rows
+        Rows of one chunk.
+    codec
+        How chunks are compressed, a name of `CODECS`.
+    sample_shape
+        Shape of a sample before it was flattened, empty for plain rows.
+    source
+        What the data was called.
+    shuffle_seed
+        Seed of the permutation of the rows, None where they keep their order.
+    n_dropped
+        Rows with NaN or infinity that were left out.
+    target_dtype
+        Dtype of the labels `y`, None where there are none.
+    moments
+        `Summary.to_json()` of the rows; empty until complete.
+    fingerprint
+        Digest of the checksums of all chunks; empty until complete.
+    """
+
+    n_rows: int
+    n_features: int
+    dtype: str
+    chunk_rows: int
+    codec: str
+    sample_shape: tuple[int, ...] = ()
+    source: str = ""
+    shuffle_seed: int | None = None
+    n_dropped: int = 0
+    target_dtype: str | None = None
+    moments: Json | None = None
+    fingerprint: str = ""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one decoded row."""
+        return self.n_features * np.dtype(self.dtype).itemsize
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the conversion was finished."""
+        return bool(self.fingerprint)
+
+    def finished(self, moments: Json, fingerprint: str) -> DatasetSpec:
+        """Return the spec of the complete store."""
+        return replace(self, moments=moments, fingerprint=fingerprint)
+
+    def to_attributes(self) -> Json:
+        """Return the group's attributes."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields["sample_shape"] = list(self.sample_shape)
+        return {KEY: {"format_version": FORMAT_VERSION, "kind": "dataset", **fields}}
+
+    @classmethod
+    def from_attributes(cls, attributes: Any, name: str) -> DatasetSpec:
+        """Read the group's attributes.
+
+        Raises
+        ------
+        StoreError
+            If they are not a dataset's, or of a newer version.
+        IncompleteError
+            If the conversion was not finished.
+        """
+        values = check_version(attributes, name, "dataset", FORMAT_VERSION)
+        try:
+            fields = {key: values[key] for key in cls.__dataclass_fields__}
+            spec = cls(**{**fields, "sample_shape": tuple(fields["sample_shape"])})
+        except (KeyError, TypeError) as error:
+            raise StoreError(f"{name}: damaged attributes ({error})") from error
+        if not spec.is_complete:
+            raise IncompleteError(f"{name}: its conversion was not finished; run it again")
+        return spec
+
+
+def check_version(attributes: Any, name: str, kind: str, newest: int) -> Json:
+    """Return the part of the attributes that is ours.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is of a newer format.
+    """
+    values = attributes.get(KEY) if hasattr(attributes, "get") else None
+    if not isinstance(values, dict) or values.get("kind") != kind:
+        raise StoreError(f"{name}: not a streamkm {kind}")
+    version = values.get("format_version")
+    if not isinstance(version, int) or version > newest:
+        raise StoreError(
+            f"{name}: written in format {version}, this streamkm reads up to {newest}; "
+            "upgrade streamkm"
+        )
+    return values

@@ -1,0 +1,132 @@
+"""Zarr groups: opening them metered and read-only, and writing whole chunks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import zarr
+from zarr.abc.store import ByteRequest
+from zarr.codecs import BloscCodec, Crc32cCodec
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
+
+from streamkm.errors import StoreError
+from streamkm.metering import count
+
+Array = zarr.Array  # type: ignore[type-arg]
+
+# Blosc's own threads would make the bytes of a chunk depend on timing; Zarr calls it from
+# worker threads, where it uses none.
+CODECS: Final[dict[str, dict[str, Any]]] = {
+    "none": {},
+    "lz4": {"cname": "lz4", "clevel": 1, "shuffle": "shuffle"},
+    "zstd": {"cname": "zstd", "clevel": 1, "shuffle": "bitshuffle"},
+}
+
+
+class MeteredStore(WrapperStore[Any]):
+    """Counts the stored bytes that each task reads."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key and count its bytes."""
+        value = await super().get(key, prototype, byte_range)
+        if value is not None:
+            count(bytes_read=len(value))
+        return value
+
+
+def default_codec(dtype: np.dtype[Any]) -> str:
+    """Return the codec for a dtype: zstd for small integers, the faster lz4 for the rest."""
+    return "zstd" if dtype.itemsize <= 2 and dtype.kind in "buI" else "lz4"
+
+
+def open_group(path: str) -> zarr.Group:
+    """Open a group read-only, metered, by path or URL.
+
+    Raises
+    ------
+    StoreError
+        If there is no Zarr group.
+    """
+    if "://" in path:
+        inner: Any = FsspecStore.from_url(path, read_only=True)
+    else:
+        if not Path(path).exists():
+            raise StoreError(f"{path}: no such store")
+        inner = LocalStore(path, read_only=True)
+    try:
+        return zarr.open_group(MeteredStore(inner), mode="r")
+    except (FileNotFoundError, ValueError, KeyError, NotADirectoryError) as error:
+        raise StoreError(f"{path}: not a Zarr group") from error
+
+
+def writable_array(path: str | Path, name: str) -> Array:
+    """Open an array for writing whole chunks; all-zero chunks are written too.
+
+    Without that a chunk that exists would not mean a chunk that is done.
+    """
+    array = zarr.open_group(LocalStore(path), mode="r+")[name]
+    assert isinstance(array, zarr.Array)
+    return array.with_config({"write_empty_chunks": True})
+
+
+def create_array(
+    group: zarr.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunk_rows: int,
+    codec: str,
+    fill_value: Any = 0,
+) -> Array:
+    """Create an array that is chunked along its rows only, with a checksum on each chunk."""
+    settings = CODECS[codec]
+    return group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=(min(chunk_rows, shape[0]), *shape[1:]),
+        compressors=[*([BloscCodec(**settings)] if settings else []), Crc32cCodec()],
+        fill_value=fill_value,
+        config={"write_empty_chunks": True},
+    )
+
+
+def chunk_file(path: str | Path, name: str, index: int, n_dimensions: int) -> Path:
+    """Return where chunk `index` along the rows lies."""
+    return Path(path, name, "c", str(index), *("0",) * (n_dimensions - 1))
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of writes that were killed."""
+    for leftover in path.rglob("*.partial"):
+        leftover.unlink(missing_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Delete a store; renamed first, so that a killed delete leaves nothing under its name."""
+    if not path.exists() and not path.is_symlink():
+        return
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+        return
+    doomed = path.with_name(path.name + ".deleting")
+    shutil.rmtree(doomed, ignore_errors=True)
+    path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def stored_bytes(path: str | Path, names: Sequence[str]) -> int:
+    """Return the bytes that the chunks of some arrays take on disk."""
+    return sum(
+        file.stat().st_size
+        for name in names
+        for file in Path(path, name).rglob("*")
+        if file.is_file()
+    )

@@ -1,0 +1,1 @@
+"""What is computed on one block: NumPy and Numba only, no I/O."""

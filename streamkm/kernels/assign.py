@@ -1,0 +1,238 @@
+"""Nearest centers: float32 arithmetic where it decides, float64 where it does not.
+
+Scores s_j = |c_j|^2 - 2 x.c_j are taken in float32 about the mean. Whatever
+the order of a float32 dot product of n terms, its error is at most
+n * u / (1 - n * u) * |x||c| with u = 2**-24 (Higham, "Accuracy and Stability
+of Numerical Algorithms", 2nd ed., section 3.1). Centers whose score is within
+twice that bound of the best are compared again in float64, by differences
+and in a fixed order: labels are those of the float64 reference, wherever a
+row stands in a block and however the compiler vectorises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
+from streamkm.typing import F32, F64, I32, Rows
+
+FAST = {"reassoc", "contract", "nsz", "arcp"}  # only where the error bound covers it
+UNIT = 2.0**-24
+
+
+@dataclass(frozen=True, slots=True)
+class Centers:
+    """Centers of one model, made ready for the kernels.
+
+    Parameters
+    ----------
+    exact
+        Shape (n_clusters, n_features), float64, in the data's own frame.
+    scores
+        -2 * (center - shift) * scale in float32, same shape.
+    norms
+        Squared norms of the framed centers, shape (n_clusters,), float32.
+    max_norm
+        The largest norm (not squared) of the framed centers.
+    frame
+        The frame that they were made for.
+    """
+
+    exact: F64
+    scores: F32
+    norms: F32
+    max_norm: float
+    frame: Frame
+
+
+def prepare(centers: F64, frame: Frame) -> Centers:
+    """Frame the centers for float32 scores; O(n_clusters * n_features)."""
+    framed = (centers - frame.shift) * frame.scale
+    squares = np.einsum("ij,ij->i", framed, framed)
+    return Centers(
+        exact=np.ascontiguousarray(centers),
+        scores=(-2.0 * framed).astype(np.float32),
+        norms=squares.astype(np.float32),
+        max_norm=float(np.sqrt(squares.max(initial=0.0))),
+        frame=frame,
+    )
+
+
+def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
+    """Label rows with their nearest centers.
+
+    Parameters
+    ----------
+    rows
+        Shape (n_rows, n_features), any real dtype.
+    centers
+        Centers made ready by `prepare`.
+
+    Returns
+    -------
+    labels
+        Shape (n_rows,); ties go to the lowest index; -1 where a row holds NaN
+        or infinity.
+    sq_dist
+        Squared Euclidean distance to that center in float64, shape (n_rows,);
+        NaN where the label is -1.
+    """
+    labels = np.empty(len(rows), np.int32)
+    sq_dist = np.empty(len(rows))
+    native, table = readable(rows)
+    frame = centers.frame
+    assign_block(
+        native,
+        table,
+        (frame.shift, frame.scale),
+        (centers.exact, centers.scores, centers.norms, centers.max_norm),
+        labels,
+        sq_dist,
+    )
+    return labels, sq_dist
+
+
+@nb.njit(nogil=True, cache=True)
+def assign_block(rows, table, frame, centers, labels, sq_dist):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Compiled body of `assign`; an empty `sq_dist` leaves the distances out."""
+    n_rows, n_features = rows.shape
+    step = tile_rows(n_features, len(centers[0]))
+    tile = np.empty((step, n_features))
+    framed = np.zeros((step, n_features), np.float32)
+    scores = np.empty((step, len(centers[0])), np.float32)
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        load_tile(rows, start, n, table, tile)
+        out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
+        assign_tile(tile, n, frame, centers, framed, scores, labels[start : start + n], out)
+
+
+@nb.njit(nogil=True, cache=True)
+def assign_tile(tile, n, frame, centers, framed, scores, labels, sq_dist):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Label the rows of a float64 tile."""
+    shift, scale = frame
+    exact, doubled, norms, max_norm = centers
+    for i in range(n):
+        for j in range(tile.shape[1]):
+            framed[i, j] = np.float32((tile[i, j] - shift[j]) * scale)
+    score_tile(framed, n, doubled, norms, scores)
+    for i in range(n):
+        bound, size = _error_bound(framed[i], max_norm)
+        label, distance = _decide(scores[i], bound, size, tile[i], exact)
+        labels[i] = label
+        if len(sq_dist):
+            if distance < 0.0:
+                distance = distance_between(tile[i], exact[label])
+            sq_dist[i] = distance
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def score_tile(framed, n, doubled, norms, scores):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Fill float32 scores in register blocks of four rows by three centers."""
+    n_clusters, d = doubled.shape
+    for i in range(0, n, 4):
+        x0, x1, x2, x3 = framed[i], framed[i + 1], framed[i + 2], framed[i + 3]
+        k = 0
+        while k + 3 <= n_clusters:
+            p, q, r = doubled[k], doubled[k + 1], doubled[k + 2]
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = c0 = c1 = c2 = c3 = np.float32(0.0)
+            for j in range(d):
+                a0 += x0[j] * p[j]
+                a1 += x1[j] * p[j]
+                a2 += x2[j] * p[j]
+                a3 += x3[j] * p[j]
+                b0 += x0[j] * q[j]
+                b1 += x1[j] * q[j]
+                b2 += x2[j] * q[j]
+                b3 += x3[j] * q[j]
+                c0 += x0[j] * r[j]
+                c1 += x1[j] * r[j]
+                c2 += x2[j] * r[j]
+                c3 += x3[j] * r[j]
+            m0, m1, m2 = norms[k], norms[k + 1], norms[k + 2]
+            scores[i, k], scores[i, k + 1], scores[i, k + 2] = m0 + a0, m1 + b0, m2 + c0
+            scores[i + 1, k], scores[i + 1, k + 1], scores[i + 1, k + 2] = m0 + a1, m1 + b1, m2 + c1
+            scores[i + 2, k], scores[i + 2, k + 1], scores[i + 2, k + 2] = m0 + a2, m1 + b2, m2 + c2
+            scores[i + 3, k], scores[i + 3, k + 1], scores[i + 3, k + 2] = m0 + a3, m1 + b3, m2 + c3
+            k += 3
+        while k < n_clusters:
+            p = doubled[k]
+            a0 = a1 = a2 = a3 = np.float32(0.0)
+            for j in range(d):
+                a0 += x0[j] * p[j]
+                a1 += x1[j] * p[j]
+                a2 += x2[j] * p[j]
+                a3 += x3[j] * p[j]
+            m0 = norms[k]
+            scores[i, k], scores[i + 1, k] = m0 + a0, m0 + a1
+            scores[i + 2, k], scores[i + 3, k] = m0 + a2, m0 + a3
+            k += 1
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST)
+def _error_bound(x, max_norm):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return how far two scores may be apart and still be in the wrong order."""
+    total = np.float32(0.0)
+    for j in range(len(x)):
+        total += x[j] * x[j]
+    size = np.sqrt(np.float64(total))
+    rounding = 2.0 * (len(x) + 4) * size * max_norm + 2.0 * max_norm * max_norm
+    return 2.1 * UNIT * rounding + 1e-30, size
+
+
+@nb.njit(nogil=True, cache=True, fastmath=FAST | {"nnan"})
+def _near_best(scores, bound):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the threshold, how many scores reach it, and the last that does."""
+    best = scores[0]
+    for k in range(1, len(scores)):
+        best = min(best, scores[k])
+    # Rounding the threshold to float32 must not lower it.
+    threshold = np.float32(best + bound * 1.001 + abs(best) * 2.0 * UNIT)
+    count = 0
+    last = 0
+    for k in range(len(scores)):
+        near = scores[k] <= threshold
+        count += near
+        last = max(last, k * near)
+    return threshold, count, last
+
+
+@nb.njit(nogil=True, cache=True)
+def _decide(scores, bound, size, x, exact):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the label and its squared distance, or -1.0 for a distance not taken."""
+    is_safe = size < 1e15 and bound < 1e30  # NaN is neither
+    threshold, count, last = _near_best(scores, bound)
+    if is_safe and count == 1:
+        return last, -1.0
+    label, smallest = -1, np.inf
+    for k in range(len(scores)):
+        if not is_safe or scores[k] <= threshold:
+            distance = distance_between(x, exact[k])
+            if distance < smallest:
+                label, smallest = k, distance
+    if label < 0:
+        smallest = np.nan
+    return label, smallest
+
+
+@nb.njit(nogil=True, cache=True)
+def distance_between(x: F64, center: F64) -> float:  # pragma: no cover - compiled
+    """Squared Euclidean distance in float64, in one fixed order of additions."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    n = len(x)
+    whole = n - n % 8
+    for j in range(0, whole, 8):
+        s0 += (x[j] - center[j]) ** 2
+        s1 += (x[j + 1] - center[j + 1]) ** 2
+        s2 += (x[j + 2] - center[j + 2]) ** 2
+        s3 += (x[j + 3] - center[j + 3]) ** 2
+        s4 += (x[j + 4] - center[j + 4]) ** 2
+        s5 += (x[j + 5] - center[j + 5]) ** 2
+        s6 += (x[j + 6] - center[j + 6]) ** 2
+        s7 += (x[j + 7] - center[j + 7]) ** 2
+    for j in range(whole, n):
+        s0 += (x[j] - center[j]) ** 2
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))

@@ -1,0 +1,174 @@
+"""One Lloyd pass over a block: labels, and the sums and counts behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+
+from streamkm.kernels.assign import Centers, assign_tile
+from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders, sum_rows
+from streamkm.kernels.tile import load_tile, readable, tile_rows
+from streamkm.typing import F64, I32, I64, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """The grids of a fit's sums, fixed by the largest magnitudes of the data.
+
+    Parameters
+    ----------
+    sums
+        Unit exponents of the sums over features, shape (n_limbs, n_features).
+    weights
+        Unit exponents of the sums of sample weights, shape (2, 1), or None
+        where every row weighs one.
+    inertia
+        Unit exponents of sums of squared distances, shape (2, 1).
+    """
+
+    sums: I32
+    weights: I32 | None
+    inertia: I32
+
+
+@dataclass(frozen=True, slots=True)
+class PartialSums:
+    """What Lloyd needs of any set of rows: counts, weights, and sums by cluster.
+
+    Parameters
+    ----------
+    counts
+        Rows of each cluster, shape (n_clusters,).
+    weights
+        Their total weight, shape (n_clusters, 1), or None where all weigh one.
+    sums
+        Their weighted sum, shape (n_clusters, n_features).
+    n_bad
+        Rows with NaN or infinity, which are in no cluster.
+    """
+
+    counts: I64
+    weights: ExactSum | None
+    sums: ExactSum
+    n_bad: int = 0
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[PartialSums]) -> PartialSums:
+        """Add them all."""
+        weights = [part.weights for part in parts if part.weights is not None]
+        return cls(
+            counts=np.sum([part.counts for part in parts], axis=0),
+            weights=ExactSum.merge_all(weights) if weights else None,
+            sums=ExactSum.merge_all([part.sums for part in parts]),
+            n_bad=sum(part.n_bad for part in parts),
+        )
+
+    def mass(self) -> F64:
+        """Total weight of each cluster, shape (n_clusters,)."""
+        if self.weights is None:
+            return self.counts.astype(np.float64)
+        return self.weights.value()[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Inertia:
+    """Weighted sum of squared distances, and the rows and weight behind it by cluster."""
+
+    total: ExactSum
+    counts: I64
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[Inertia]) -> Inertia:
+        """Add them all."""
+        return cls(
+            ExactSum.merge_all([part.total for part in parts]),
+            np.sum([part.counts for part in parts], axis=0),
+        )
+
+
+def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int, grid: I32) -> Inertia:
+    """Sum squared distances exactly; rows with label -1 must not occur."""
+    values = sq_dist if weights is None else sq_dist * weights
+    counts = np.bincount(labels, minlength=n_clusters).astype(np.int64)
+    return Inertia(sum_rows(values[:, None], grid), counts)
+
+
+class LloydAccumulator:
+    """Adds blocks of rows to the partial sums of one model."""
+
+    def __init__(self, centers: Centers, grids: Grids) -> None:
+        n_clusters, n_features = centers.exact.shape
+        self.centers = centers
+        self.grids = grids
+        self.counts = np.zeros(n_clusters, np.int64)
+        self.sums = ExactSum.zeros((n_clusters, n_features), grids.sums)
+        self.scratch = np.zeros(self.sums.limbs.shape)
+        self.constants = rounders(grids.sums)
+        self.weights: ExactSum | None = None
+        if grids.weights is not None:
+            self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
+        self.n_bad = 0
+
+    def add(self, rows: Rows, weights: F64 | None) -> I32:
+        """Add a block; return its labels (-1 for a row with NaN or infinity)."""
+        native, table = readable(rows)
+        labels = np.empty(len(rows), np.int32)
+        center = self.centers
+        _lloyd_block(
+            native,
+            table,
+            weights,
+            (center.frame.shift, center.frame.scale),
+            (center.exact, center.scores, center.norms, center.max_norm),
+            labels,
+            (self.scratch, self.sums.limbs, self.grids.sums, self.constants),
+        )
+        good = labels[labels >= 0]
+        self.n_bad += len(labels) - len(good)
+        self.counts += np.bincount(good, minlength=len(self.counts))
+        if weights is not None and self.weights is not None:
+            self._add_weights(weights, labels, self.weights)
+        return labels
+
+    def _add_weights(self, weights: F64, labels: I32, total: ExactSum) -> None:
+        scratch = np.zeros(total.limbs.shape)
+        constants = rounders(total.exponents)
+        for start in range(0, len(weights), FLUSH_ROWS):
+            stop = min(start + FLUSH_ROWS, len(weights))
+            part = weights[start:stop, None]
+            add_rows(part, stop - start, labels[start:stop], scratch, constants)
+            flush(scratch, total.limbs, total.exponents)
+
+    def result(self) -> PartialSums:
+        """Return what was added so far."""
+        return PartialSums(self.counts, self.weights, self.sums, self.n_bad)
+
+
+@nb.njit(nogil=True, cache=True)
+def _lloyd_block(rows, table, weights, frame, centers, labels, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+    scratch, limbs, exponents, constants = sums
+    n_rows, n_features = rows.shape
+    step = tile_rows(n_features, len(centers[0]))
+    tile = np.empty((step, n_features))
+    framed = np.zeros((step, n_features), np.float32)
+    scores = np.empty((step, len(centers[0])), np.float32)
+    no_distances = np.empty(0)
+    since_flush = 0
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        load_tile(rows, start, n, table, tile)
+        part = labels[start : start + n]
+        assign_tile(tile, n, frame, centers, framed, scores, part, no_distances)
+        if weights is not None:
+            for i in range(n):
+                for j in range(n_features):
+                    tile[i, j] *= weights[start + i]
+        add_rows(tile, n, part, scratch, constants)
+        since_flush += n
+        if since_flush > FLUSH_ROWS - step:
+            flush(scratch, limbs, exponents)
+            since_flush = 0
+    flush(scratch, limbs, exponents)

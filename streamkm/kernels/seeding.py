@@ -1,0 +1,87 @@
+"""Weighted greedy k-means++ on rows that are in memory."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from streamkm.kernels.assign import distance_between
+from streamkm.kernels.tile import load_tile, readable
+from streamkm.typing import F64, I64, Rows
+
+
+def plus_plus(
+    rows: Rows, weights: F64 | None, n_clusters: int, generator: np.random.Generator
+) -> I64:
+    """Choose centers among the rows by greedy k-means++.
+
+    Parameters
+    ----------
+    rows
+        Candidates, shape (n_rows, n_features), finite, any real dtype.
+    weights
+        Weights of the rows, shape (n_rows,), or None for equal ones.
+    n_clusters
+        How many to choose; at most the number of rows with positive weight.
+    generator
+        Where the draws come from.
+
+    Returns
+    -------
+    indices
+        Chosen rows, shape (n_clusters,), in the order they were chosen. Once
+        no row has a positive distance, further ones are drawn by weight.
+
+    Notes
+    -----
+    O(n_rows * n_features * n_clusters * log n_clusters) time.
+
+    References
+    ----------
+    Arthur & Vassilvitskii, "k-means++: the advantages of careful seeding",
+    SODA 2007, section 2.2; the greedy choice among 2 + log(k) draws is that of
+    their own implementation (section 5).
+    """
+    mass = np.ones(len(rows)) if weights is None else weights
+    n_trials = 2 + int(np.log(n_clusters))
+    chosen = np.empty(n_clusters, np.int64)
+    chosen[0] = _draw(mass, 1, generator)[0]
+    closest = distances(rows, rows[chosen[:1]])[0]
+    for k in range(1, n_clusters):
+        potential = mass * closest
+        if not potential.sum() > 0.0:
+            left = mass.copy()
+            left[chosen[:k]] = 0.0
+            chosen[k] = _draw(left, 1, generator)[0]
+            continue
+        trials = _draw(potential, n_trials, generator)
+        candidates = np.minimum(distances(rows, rows[trials]), closest)
+        best = int(np.argmin((candidates * mass).sum(axis=1)))  # no BLAS: its bits follow threads
+        chosen[k] = trials[best]
+        closest = candidates[best]
+    return chosen
+
+
+def _draw(mass: F64, size: int, generator: np.random.Generator) -> I64:
+    """Draw row numbers with probability proportional to mass, never one of mass zero."""
+    steps = np.cumsum(mass)
+    found = np.searchsorted(steps, generator.random(size) * steps[-1], side="right")
+    last = int(np.flatnonzero(mass)[-1]) if np.any(mass) else len(mass) - 1
+    return np.minimum(found, last).astype(np.int64)
+
+
+def distances(rows: Rows, centers: Rows) -> F64:
+    """Squared Euclidean distances in float64, shape (n_centers, n_rows)."""
+    out = np.empty((len(centers), len(rows)))
+    native, table = readable(rows)
+    _distances(native, table, np.ascontiguousarray(centers, np.float64), out)
+    return out
+
+
+@nb.njit(nogil=True, cache=True)
+def _distances(rows, table, centers, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    tile = np.empty((1, rows.shape[1]))
+    for i in range(len(rows)):
+        load_tile(rows, i, 1, table, tile)
+        for k in range(len(centers)):
+            out[k, i] = distance_between(tile[0], centers[k])

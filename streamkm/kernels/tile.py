@@ -1,0 +1,79 @@
+"""Tiles: a few rows at a time, converted from the data's own dtype in cache.
+
+A block is never copied as floats: integers, float16, float32 and float64 are
+widened to float64 a tile at a time, exactly. Distances use a second tile of
+float32 about the dataset's mean, scaled by a power of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from streamkm.typing import F32, F64, Rows
+
+TILE_VALUES: Final = 1 << 15  # 256 KiB of float64: the tile and its float32 twin stay in L2
+TILE_SCORES: Final = 1 << 18  # 1 MiB of float32 scores
+
+HALF: Final[F32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where distances are measured from: (x - shift) * scale.
+
+    Parameters
+    ----------
+    shift
+        About the mean of the data, shape (n_features,), so that a common
+        offset costs no digit.
+    scale
+        A power of two that brings the largest deviation near one, so that
+        float32 neither overflows nor underflows.
+    """
+
+    shift: F64
+    scale: float
+
+
+@nb.njit(nogil=True, cache=True)
+def tile_rows(n_features: int, n_clusters: int) -> int:  # pragma: no cover - compiled
+    """Return the rows of one tile: a multiple of four, at least four."""
+    n_rows = min(TILE_VALUES // n_features, TILE_SCORES // n_clusters, 2048)
+    return max(n_rows // 4 * 4, 4)
+
+
+def readable(rows: Rows) -> tuple[NDArray[Any], F32 | None]:
+    """Return rows as the compiled kernels take them, with the float16 table where needed.
+
+    Numba has no float16 on CPUs: such rows go in as their bits, with a table
+    of all 65536 values.
+    """
+    rows = np.ascontiguousarray(rows)
+    if rows.dtype == np.float16:
+        return rows.view(np.uint16), HALF
+    if rows.dtype == np.bool_:
+        return rows.view(np.uint8), None
+    return rows, None
+
+
+def is_exact_integer(dtype: np.dtype[Any]) -> bool:
+    """Return whether sums of this dtype are taken as plain integers."""
+    return dtype.kind in "bu" and dtype.itemsize <= 4 or dtype.kind == "i" and dtype.itemsize <= 4
+
+
+@nb.njit(nogil=True, cache=True)
+def load_tile(
+    rows: Rows, start: int, n_rows: int, table: F32 | None, tile: F64
+) -> None:  # pragma: no cover - compiled
+    """Widen `n_rows` rows from `start` into a float64 tile."""
+    for i in range(n_rows):
+        for j in range(rows.shape[1]):
+            if table is None:
+                tile[i, j] = rows[start + i, j]
+            else:
+                tile[i, j] = table[rows[start + i, j]]

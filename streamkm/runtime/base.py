@@ -1,0 +1,68 @@
+"""The executor protocol: two verbs, and what a planner must know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from streamkm.typing import Listener, Mergeable, RowSource, TaskFunction, WorkUnit
+
+M = TypeVar("M", bound=Mergeable)
+C = TypeVar("C")
+
+
+class Executor(Protocol):
+    """Runs one task function over groups and merges what it returns.
+
+    Attributes
+    ----------
+    name
+        A key of `EXECUTORS`.
+    n_workers
+        Tasks that run at once.
+    n_processes
+        Processes that share the memory limit; 1 where tasks run in this one.
+    shares_memory
+        Whether tasks see this process's arrays without copying.
+    listener
+        Called with events; None for silence.
+    """
+
+    name: str
+    n_workers: int
+    n_processes: int
+    shares_memory: bool
+    listener: Listener | None
+
+    def map_merge(
+        self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C
+    ) -> M:
+        """Run a pass: `fn(group, context)` for every group, merged in any order."""
+        ...
+
+    def for_each(
+        self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C
+    ) -> M:
+        """Run a pass that writes; what its tasks return are counts of what was done."""
+        ...
+
+    def limited(self, n_workers: int) -> Executor:
+        """Return the same executor with at most `n_workers` tasks at once."""
+        ...
+
+    def preflight(self, source: RowSource | None) -> None:
+        """Raise ClusterError where workers are missing, blind, or lack the package."""
+        ...
+
+    def close(self) -> None:
+        """Release pools that this executor started."""
+        ...
+
+
+def default_workers(n_workers: int | None) -> int:
+    """Return the number asked for, or the cores that this process may use."""
+    if n_workers is not None:
+        return max(int(n_workers), 1)
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,171 @@
+"""Passes on a distributed scheduler, the preflight, and local clusters for one call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import distributed
+from distributed import Client, LocalCluster
+
+from streamkm.errors import ClusterError, StreamKMError
+from streamkm.runtime.base import C, M
+from streamkm.runtime.dask_executor import pass_graph
+from streamkm.runtime.events import GroupDone
+from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
+
+RETRIES: Final = 3
+CONNECT_S: Final = 10
+
+
+def run_group_reporting(fn: TaskFunction[C, M], group: Any, context: C) -> M:
+    """Run one group on a worker and say that it is done."""
+    result = fn(group, context)
+    distributed.get_worker().log_event("streamkm-rows", {"rows": int(group.n_rows)})
+    return result
+
+
+def probe(source: RowSource | None) -> int:
+    """Read one row on a worker: whether it has the package and sees the data."""
+    return 0 if source is None else len(source.read(0, 1))
+
+
+class DistributedExecutor:
+    """Runs groups on the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    n_workers
+        Ignored: the cluster has the workers it has.
+    client
+        The client; the active one by default.
+    n_processes
+        Worker processes that share one memory limit: those of a local cluster
+        made for this call; 1 means that the limit holds for each worker.
+    """
+
+    name = "distributed"
+    shares_memory = False
+
+    def __init__(
+        self, n_workers: int | None = None, client: Client | None = None, n_processes: int = 1
+    ) -> None:
+        try:
+            self.client = client if client is not None else distributed.default_client()
+        except ValueError as error:
+            raise ClusterError(
+                "no Dask client is active; connect one, or give --scheduler ADDRESS or --workers N"
+            ) from error
+        self.listener: Listener | None = None
+        self.n_processes = n_processes
+
+    @property
+    def n_workers(self) -> int:
+        """Threads of the worker that has most: tasks that share one worker's memory."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return max((int(worker["nthreads"]) for worker in workers), default=1) * self.n_processes
+
+    def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
+        """Run a pass."""
+        graph, root = pass_graph(fn, groups, context, run_group_reporting)
+        topic = "streamkm-rows"
+        token = uuid.uuid4().hex
+        handler = _Relay(self.listener, token)
+        if self.listener is not None:
+            self.client.subscribe_topic(topic, handler)
+        try:
+            return cast(M, self.client.get(graph, [root], retries=RETRIES)[0])
+        except (distributed.KilledWorker, distributed.CancelledError) as error:
+            raise ClusterError(f"the cluster lost its workers or its scheduler ({error})") from error
+        finally:
+            if self.listener is not None:
+                self.client.unsubscribe_topic(topic)
+
+    def for_each(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
+        """Run a pass that writes."""
+        return self.map_merge(fn, groups, context)
+
+    def limited(self, n_workers: int) -> DistributedExecutor:
+        """Return itself: the workers' threads are the cluster's to choose."""
+        return self
+
+    def preflight(self, source: RowSource | None) -> None:
+        """Check every worker once, in seconds, before hours of work."""
+        address = self.client.scheduler.address if self.client.scheduler else "?"
+        if not self.client.scheduler_info(n_workers=-1)["workers"]:
+            try:
+                self.client.wait_for_workers(1, timeout=CONNECT_S)
+            except TimeoutError as error:
+                raise ClusterError(
+                    f"the scheduler at {address} has no workers; start some: dask worker {address}"
+                ) from error
+        try:
+            self.client.run(probe, source)
+        except ModuleNotFoundError as error:
+            raise ClusterError(
+                f"workers lack the package {error.name!r}; install streamkm in their environment"
+            ) from error
+        except (StreamKMError, OSError) as error:
+            raise ClusterError(
+                f"workers cannot read the data ({error}); put it where every worker sees it "
+                "under the same path"
+            ) from error
+
+    def close(self) -> None:
+        """The client belongs to whoever made it."""
+
+
+class _Relay:
+    """Passes a worker's word on to the listener."""
+
+    def __init__(self, listener: Listener | None, token: str) -> None:
+        self._listener = listener
+        self.__name__ = f"streamkm-{token}"
+
+    def __call__(self, event: Any) -> None:
+        if self._listener is not None:
+            self._listener(GroupDone(int(event[1]["rows"])))
+
+
+@contextmanager
+def local_cluster(
+    n_workers: int, limit_bytes: int, threads_per_worker: int = 1
+) -> Iterator[DistributedExecutor]:
+    """Start a local cluster for one call; it ends with the block."""
+    with (
+        LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=threads_per_worker,
+            memory_limit=limit_bytes // n_workers,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield DistributedExecutor(client=client, n_processes=n_workers)
+
+
+@contextmanager
+def connected(
+    address: str | None = None, scheduler_file: str | None = None
+) -> Iterator[DistributedExecutor]:
+    """Connect to a running scheduler by address or scheduler file.
+
+    Raises
+    ------
+    ClusterError
+        If nothing answers.
+    """
+    try:
+        client = Client(address=address, scheduler_file=scheduler_file, timeout=CONNECT_S)
+    except (OSError, ValueError, TimeoutError) as error:
+        where = address or scheduler_file
+        raise ClusterError(f"no Dask scheduler answers at {where}; is it running?") from error
+    with client:
+        yield DistributedExecutor(client=client)
+
+
+def dashboard_of(executor: DistributedExecutor) -> str:
+    """Return the address of the cluster's dashboard."""
+    return str(executor.client.dashboard_link)

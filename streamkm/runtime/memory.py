@@ -1,0 +1,181 @@
+"""Memory limits: reading them, planning under them, measuring against them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from streamkm.errors import MemoryLimitError
+
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+GIB: Final = 1 << 30
+UNITS: Final = {
+    "": 1, "B": 1,
+    "KIB": KIB, "MIB": MIB, "GIB": GIB, "TIB": 1 << 40,
+    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40,
+}  # fmt: skip
+
+RESERVED_BYTES: Final = 288 * MIB  # interpreter, libraries, compiled kernels: measured about 260
+WORKER_RESERVED_BYTES: Final = 224 * MIB  # a worker process does not load scikit-learn
+LEAST_BYTES: Final = 512 * MIB
+MAX_BLOCK_BYTES: Final = 32 * MIB
+MIN_BLOCK_BYTES: Final = 1 * MIB
+COPIES: Final = 3  # of a block: as rows, as a decoded chunk, as compressed bytes
+
+
+def parse_bytes(value: int | float | str | None) -> int | None:
+    """Read a number of bytes: 1073741824, "1 GiB", "512MiB", "2GB".
+
+    Raises
+    ------
+    MemoryLimitError
+        If it is not a positive size.
+    """
+    if value is None:
+        return None
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
+    unit = UNITS.get(match[2].upper()) if match else None
+    try:
+        size = int(float(match[1]) * unit) if match and unit else 0
+    except ValueError:
+        size = 0
+    if size <= 0:
+        raise MemoryLimitError(f"{value!r} is not a size; write it as 512MiB, 2GiB or 1073741824")
+    return size
+
+
+def format_bytes(size: float) -> str:
+    """Write a size for people: "1.5 GiB"."""
+    for unit, scale in (("TiB", 1 << 40), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if abs(size) >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def available_bytes() -> int:
+    """Return what this process may use: the smaller of the cgroup's limit and free memory."""
+    import psutil
+
+    found = int(psutil.virtual_memory().available)
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found = min(found, int(Path(name).read_text()))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """How a memory limit is spent.
+
+    Parameters
+    ----------
+    limit_bytes
+        The limit.
+    n_workers
+        Tasks at once.
+    block_bytes
+        The most that one read call may bring.
+    cache_bytes
+        What is left to keep decoded blocks between passes.
+    """
+
+    limit_bytes: int
+    n_workers: int
+    block_bytes: int
+    cache_bytes: int
+
+
+def plan_memory(
+    limit: int | str | None,
+    n_workers: int,
+    n_processes: int,
+    *,
+    unit_bytes: int,
+    task_bytes: int,
+    scratch_bytes: int = 0,
+) -> MemoryPlan:
+    """Spend a limit on tasks at once, the size of their blocks, and a cache.
+
+    Parameters
+    ----------
+    limit
+        In all; None for half of what is available.
+    n_workers, n_processes
+        Tasks at once, and the processes they share.
+    unit_bytes
+        Rows that are stored together, decoded: blocks are at least that where
+        it fits.
+    task_bytes
+        What a task holds besides its block: sums, candidates.
+    scratch_bytes
+        What reading needs besides the block.
+
+    Raises
+    ------
+    MemoryLimitError
+        If one task does not fit; names the limit that would do.
+    """
+    limit_bytes = parse_bytes(limit) or max(available_bytes() // 2, LEAST_BYTES)
+    reserved = RESERVED_BYTES if n_processes == 1 else WORKER_RESERVED_BYTES * n_processes
+    free = limit_bytes - reserved
+    least_block = min(max(unit_bytes, 1), MIN_BLOCK_BYTES)
+    for tasks in range(n_workers, 0, -1):
+        per_task = free // tasks - task_bytes - scratch_bytes
+        block = min(per_task // COPIES, max(MAX_BLOCK_BYTES, min(unit_bytes, 2 * MAX_BLOCK_BYTES)))
+        wanted = min(unit_bytes, MAX_BLOCK_BYTES) if tasks > 1 else least_block
+        if per_task > 0 and block >= wanted:
+            cache = free - tasks * (task_bytes + scratch_bytes + COPIES * block)
+            return MemoryPlan(limit_bytes, tasks, block, max(int(cache * 0.8), 0))
+    needed = reserved + task_bytes + scratch_bytes + COPIES * least_block
+    least = max(needed, LEAST_BYTES if n_processes == 1 else GIB)
+    raise MemoryLimitError(
+        f"the work does not fit under {format_bytes(limit_bytes)}: one task needs "
+        f"{format_bytes(task_bytes + scratch_bytes + COPIES * least_block)} beside "
+        f"{format_bytes(reserved)} for Python and its libraries; "
+        f"give memory_limit={format_bytes(least + MIB)} or more"
+    )
+
+
+class PeakMeter:
+    """Samples this process and its children; `peak_bytes` is the largest sum of RSS."""
+
+    def __init__(self, interval_s: float = 0.02) -> None:
+        self.peak_bytes = 0
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self) -> None:
+        import psutil
+
+        process = psutil.Process()
+        while not self._stop.is_set():
+            total = process.memory_info().rss
+            for child in process.children(recursive=True):
+                try:
+                    total += child.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.peak_bytes = max(self.peak_bytes, total)
+            self._stop.wait(self._interval_s)
+
+    def __enter__(self) -> PeakMeter:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,161 @@
+"""Any numeric dataset of an HDF5 file, whatever its chunks.
+
+Rows are read in bands of whole chunks, so that files that are blocked by
+column decode each chunk once. A chunk that spans the whole file and is only
+deflated is inflated in pieces and read forwards: HDF5 itself would decode it
+whole, and again for every read.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from streamkm.errors import SourceError
+from streamkm.metering import count
+from streamkm.sources.streams import ForwardReader, InflateStream
+from streamkm.typing import ColumnSource, Rows, SourceInfo
+
+LARGE_CHUNK_BYTES: Final = 32 << 20
+_LOCAL = threading.local()
+
+
+@dataclass(frozen=True)
+class Hdf5Source:
+    """Rows of one dataset."""
+
+    path: str
+    dataset: str
+    array_shape: tuple[int, ...]
+    stored: np.dtype[Any]
+    chunks: tuple[int, ...] | None
+    stored_bytes: int
+    reader: ForwardReader | None = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+        return self.array_shape[0], math.prod(self.array_shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Native byte order of the stored type."""
+        return self.stored.newbyteorder("=")
+
+    @property
+    def info(self) -> SourceInfo:
+        """Bands of whole chunks; a chunk that is inflated in pieces is sequential."""
+        chunk_bytes = math.prod(self.chunks) * self.stored.itemsize if self.chunks else 0
+        return SourceInfo(
+            name=f"{Path(self.path).name}:{self.dataset}",
+            sample_shape=self.array_shape[1:] if len(self.array_shape) > 2 else (),
+            natural_rows=1 if self.reader or not self.chunks else self.chunks[0],
+            is_sequential=self.reader is not None,
+            scratch_bytes=0 if self.reader else 2 * chunk_bytes,
+        )
+
+    @property
+    def labels(self) -> ColumnSource | None:
+        """None: name the dataset of the labels as the target."""
+        return None
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows `start` to `stop`."""
+        n_features = self.shape[1]
+        if self.reader is not None:
+            row_bytes = n_features * self.stored.itemsize
+            raw = self.reader.read_at(start * row_bytes, (stop - start) * row_bytes)
+            rows = np.frombuffer(raw, self.stored)
+        else:
+            try:
+                rows = _open(self.path)[self.dataset][start:stop]
+            except (OSError, KeyError) as error:
+                raise SourceError(f"{self.info.name}: damaged or truncated ({error})") from error
+        stored = self.stored_bytes * (stop - start) // self.array_shape[0]
+        count(bytes_read=stored, bytes_decoded=rows.nbytes)
+        return rows.reshape(stop - start, n_features).astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class _ChunkOpener:
+    path: str
+    dataset: str
+
+    def __call__(self) -> InflateStream:
+        dataset = _open(self.path)[self.dataset]
+        _, raw = dataset.id.read_direct_chunk((0,) * dataset.ndim)
+        return InflateStream(raw)
+
+
+def _open(path: str) -> h5py.File:
+    """Return this thread's handle; one that a fork or another file left is not reused."""
+    handle = getattr(_LOCAL, "handle", None)
+    if handle is None or getattr(_LOCAL, "path", None) != path:
+        handle = h5py.File(path, "r", rdcc_nbytes=LARGE_CHUNK_BYTES)
+        _LOCAL.handle, _LOCAL.path = handle, path
+    return handle
+
+
+def open_source(locator: str) -> Hdf5Source:
+    """Open `file.h5:path/of/dataset`; the path may be left out where there is one matrix."""
+    path, _, name = locator.partition(":")
+    if Path(path).stat().st_size == 0:
+        raise SourceError(f"{Path(path).name}: the file is empty")
+    try:
+        handle = h5py.File(path, "r")
+    except OSError as error:
+        raise SourceError(f"{Path(path).name}: damaged or truncated ({error})") from error
+    with handle:
+        return from_dataset(_find(handle, name.strip("/"), Path(path).name))
+
+
+def from_dataset(dataset: h5py.Dataset) -> Hdf5Source:
+    """Describe an open dataset; the source opens the file again by itself."""
+    name = f"{Path(dataset.file.filename).name}:{dataset.name.strip('/')}"
+    if dataset.dtype.kind not in "buif" or dataset.dtype.hasobject:
+        raise SourceError(f"{name}: dtype {dataset.dtype} is not numeric")
+    if not dataset.shape or math.prod(dataset.shape) == 0:
+        raise SourceError(f"{name}: holds no rows (shape {dataset.shape})")
+    path, inner = str(dataset.file.filename), dataset.name.strip("/")
+    reader = ForwardReader(_ChunkOpener(path, inner), name) if _is_one_stream(dataset) else None
+    return Hdf5Source(
+        path,
+        inner,
+        tuple(dataset.shape),
+        dataset.dtype,
+        dataset.chunks,
+        dataset.id.get_storage_size(),
+        reader,
+    )
+
+
+def _is_one_stream(dataset: h5py.Dataset) -> bool:
+    """Return whether the data is one large deflated chunk, without other filters."""
+    if dataset.chunks is None or dataset.chunks != dataset.shape:
+        return False
+    filters = dataset.id.get_create_plist()
+    only_deflate = (
+        filters.get_nfilters() == 1 and filters.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
+    )
+    return only_deflate and dataset.nbytes > LARGE_CHUNK_BYTES
+
+
+def _find(handle: h5py.File, name: str, file_name: str) -> h5py.Dataset:
+    found: list[h5py.Dataset] = []
+    handle.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    if name:
+        for item in found:
+            if item.name.strip("/") == name:
+                return item
+    matrices = [item for item in found if item.ndim >= 2 and item.dtype.kind in "buif"]
+    if not name and len(matrices) == 1:
+        return matrices[0]
+    names = ", ".join(item.name.strip("/") for item in found) or "nothing"
+    asked = f"no dataset {name!r}" if name else "several datasets"
+    raise SourceError(f"{file_name}: {asked}; it holds {names}; say which, as {file_name}:NAME")

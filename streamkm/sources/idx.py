@@ -1,0 +1,112 @@
+"""IDX files (MNIST and its relatives), plain or gzipped.
+
+Format: two zero bytes, a type byte, the number of dimensions, then each
+dimension as a big-endian int32 (LeCun, Cortes & Burges, "The MNIST database").
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from streamkm.errors import SourceError
+from streamkm.metering import count
+from streamkm.sources.streams import ForwardReader, check_promise, file_reader
+from streamkm.typing import ColumnSource, Rows, SourceInfo
+
+TYPES: Final = {
+    0x08: np.dtype(np.uint8),
+    0x09: np.dtype(np.int8),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+
+
+@dataclass(frozen=True)
+class IdxSource:
+    """Rows of an IDX file, each sample flattened."""
+
+    path: str
+    dimensions: tuple[int, ...]
+    stored: np.dtype[Any]
+    reader: ForwardReader = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of features."""
+        return self.dimensions[0], math.prod(self.dimensions[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Native byte order of the stored type."""
+        return self.stored.newbyteorder("=")
+
+    @property
+    def info(self) -> SourceInfo:
+        """Name and sample shape; gzipped files are sequential."""
+        return SourceInfo(
+            name=Path(self.path).name,
+            sample_shape=self.dimensions[1:] if len(self.dimensions) > 2 else (),
+            is_sequential=self.path.endswith(".gz"),
+        )
+
+    @property
+    def labels(self) -> ColumnSource | None:
+        """Labels from the file beside it, by MNIST's naming (images-idx3 -> labels-idx1)."""
+        beside = Path(self.path).name.replace("images-idx3", "labels-idx1")
+        candidate = Path(self.path).with_name(beside)
+        if beside == Path(self.path).name or not candidate.exists():
+            return None
+        return _IdxLabels(open_source(str(candidate)))
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows `start` to `stop`, in native byte order."""
+        n_features = self.shape[1]
+        row_bytes = n_features * self.stored.itemsize
+        header = 4 + 4 * len(self.dimensions)
+        raw = self.reader.read_at(header + start * row_bytes, (stop - start) * row_bytes)
+        count(bytes_read=len(raw), bytes_decoded=len(raw))
+        rows = np.frombuffer(raw, self.stored).reshape(stop - start, n_features)
+        return rows.astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class _IdxLabels:
+    source: IdxSource
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape[:1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.source.dtype
+
+    def read(self, start: int, stop: int) -> Rows:
+        return self.source.read(start, stop)[:, 0]
+
+
+def open_source(locator: str) -> IdxSource:
+    """Open an IDX file; its header is checked against the file's size."""
+    path = str(Path(locator))
+    name = Path(path).name
+    if Path(path).stat().st_size == 0:
+        raise SourceError(f"{name}: the file is empty")
+    reader = file_reader(path)
+    magic = reader.read_at(0, 4)
+    if magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
+        raise SourceError(f"{name}: not an IDX file (it begins with {bytes(magic).hex()})")
+    n_dimensions = magic[3]
+    dimensions = struct.unpack(f">{n_dimensions}I", reader.read_at(4, 4 * n_dimensions))
+    stored = TYPES[magic[2]]
+    if math.prod(dimensions) == 0:
+        raise SourceError(f"{name}: holds no values (dimensions {dimensions})")
+    check_promise(path, 4 + 4 * n_dimensions + math.prod(dimensions) * stored.itemsize)
+    return IdxSource(path, dimensions, stored, reader)

@@ -1,0 +1,158 @@
+"""Compressed streams that are read forwards in bounded memory, and size checks."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol
+
+from streamkm.errors import SourceError
+
+PIECE_BYTES: Final = 1 << 20
+MAX_DEFLATE_RATIO: Final = 1032  # zlib's documented maximum
+
+
+class Readable(Protocol):
+    """Anything with `read(size)`."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        ...
+
+
+class ForwardReader:
+    """Reads at any offset of a stream that only goes forwards.
+
+    Parameters
+    ----------
+    opener
+        Opens the stream at its beginning; picklable.
+    name
+        For messages.
+
+    Notes
+    -----
+    Going backwards opens the stream again. One position, so one lock: threads
+    take turns, and a plan gives such a source to one task.
+    """
+
+    def __init__(self, opener: Callable[[], Readable], name: str) -> None:
+        self._opener = opener
+        self._name = name
+        self._stream: Readable | None = None
+        self._position = 0
+        self._lock = threading.Lock()
+
+    def read_at(self, offset: int, size: int) -> bytearray:
+        """Return exactly `size` bytes from `offset`.
+
+        Raises
+        ------
+        SourceError
+            If the stream ends before, or is damaged.
+        """
+        with self._lock:
+            if self._stream is None or offset < self._position:
+                self._stream = self._opener()
+                self._position = 0
+            self._take(offset - self._position, None)
+            out = bytearray(size)
+            self._take(size, out)
+            return out
+
+    def _take(self, size: int, out: bytearray | None) -> None:
+        assert self._stream is not None
+        done = 0
+        while done < size:
+            try:
+                piece = self._stream.read(min(PIECE_BYTES, size - done))
+            except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
+                self._stream = None
+                raise SourceError(f"{self._name}: damaged or truncated ({error})") from error
+            if not piece:
+                self._stream = None
+                raise SourceError(
+                    f"{self._name}: truncated; the data ends at byte {self._position}, "
+                    f"{size - done} bytes before what its header promises"
+                )
+            if out is not None:
+                out[done : done + len(piece)] = piece
+            done += len(piece)
+            self._position += len(piece)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"opener": self._opener, "name": self._name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["opener"], state["name"])  # type: ignore[misc]
+
+
+class InflateStream:
+    """A zlib stream that is held compressed in memory, read in pieces."""
+
+    def __init__(self, compressed: bytes) -> None:
+        self._inflate = zlib.decompressobj()
+        self._rest = compressed
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end."""
+        if self._inflate.eof:
+            return b""
+        piece = self._inflate.decompress(self._rest, size)
+        self._rest = self._inflate.unconsumed_tail
+        return piece
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a file, through gzip where its name says so."""
+    if path.endswith((".gz", ".tgz")):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    return open(path, "rb")  # noqa: SIM115 - the reader keeps it open
+
+
+def check_promise(path: str, promised_bytes: int) -> None:
+    """Refuse a header that promises more than the file can hold.
+
+    Raises
+    ------
+    SourceError
+        Before any memory is taken.
+    """
+    found = Path(path).stat().st_size
+    is_gzip = path.endswith((".gz", ".tgz"))
+    limit = found * MAX_DEFLATE_RATIO if is_gzip else found
+    if promised_bytes > limit:
+        raise SourceError(
+            f"{Path(path).name}: truncated or damaged; its header promises {promised_bytes} "
+            f"bytes, the file holds {found}{' compressed' if is_gzip else ''}"
+        )
+    if is_gzip and promised_bytes % (1 << 32) != _gzip_trailer(path):
+        _check_by_reading(path, promised_bytes)
+
+
+def _gzip_trailer(path: str) -> int:
+    with open(path, "rb") as stream:
+        stream.seek(-4, 2)
+        return int.from_bytes(stream.read(4), "little")
+
+
+def _check_by_reading(path: str, promised_bytes: int) -> None:
+    """Count what a gzip file holds: its trailer only speaks of its last member."""
+    reader = ForwardReader(_Opener(path), Path(path).name)
+    reader.read_at(promised_bytes, 0)
+
+
+class _Opener:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self) -> BinaryIO:
+        return open_file(self.path)
+
+
+def file_reader(path: str) -> ForwardReader:
+    """Return a forward reader over a file, through gzip where its name says so."""
+    return ForwardReader(_Opener(path), Path(path).name)

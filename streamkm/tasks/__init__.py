@@ -1,0 +1,19 @@
+"""The complete list of what a worker runs: each ties the blocks of a group to a kernel.
+
+A task reads its group block by block, keeps one accumulator, and returns a
+Mergeable. Nothing else crosses a task's border; raw rows never do.
+
+========================  =====================================================
+`survey.survey`           moments and a uniform sample
+`convert.count_bad`       rows with NaN or infinity, block by block
+`convert.scatter`         rows sorted into fragments, on their way to chunks
+`convert.convert`         chunks written; moments and sample of what is in them
+`fit.lloyd`               counts and sums by cluster
+`fit.close`               inertia and counts of final centers
+`fit.farthest`            rows farthest from their centers
+`fit.oversample`          k-means|| draws
+`use.predict`             labels written
+`use.transform`           distances written
+`use.score`               inertia, and clusters against classes
+========================  =====================================================
+"""

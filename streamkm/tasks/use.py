@@ -1,0 +1,82 @@
+"""What is done with a model: labels and distances written, a score taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.data.output import Target
+from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.contingency import Contingency, count_pairs
+from streamkm.kernels.lloyd import Grids, Inertia, inertia_of
+from streamkm.kernels.seeding import distances
+from streamkm.kernels.tile import Frame
+from streamkm.tasks.base import PassResult, PassStats, read_group, refuse_bad, refuse_bad_values
+from streamkm.typing import F64, ColumnSource, Rows, RowSource
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """Context of the passes that write one value or row of values a row."""
+
+    source: RowSource
+    centers: F64
+    frame: Frame
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreContext:
+    """Context of `score`: one model over rows that may have classes."""
+
+    source: RowSource
+    weights: ColumnSource | None
+    classes: ColumnSource | None
+    n_classes: int
+    centers: F64
+    frame: Frame
+    grids: Grids
+
+
+def score(group: Any, context: ScoreContext) -> PassResult:
+    """Inertia of one model, and its clusters against known classes."""
+    model = prepare(context.centers, context.frame)
+    inertias: list[Inertia] = []
+    tables: list[Contingency] = []
+
+    def consume(start: int, rows: Rows, weights: F64 | None) -> None:
+        labels, sq_dist = assign(rows, model)
+        refuse_bad(labels, start)
+        grid = context.grids.inertia
+        inertias.append(inertia_of(sq_dist, labels, weights, len(model.exact), grid))
+        if context.classes is not None:
+            classes = context.classes.read(start, start + len(rows))
+            tables.append(count_pairs(labels, classes, len(model.exact), context.n_classes))
+
+    stats = read_group(group, context, consume)
+    parts: tuple[Any, ...] = (Inertia.merge_all(inertias),)
+    return PassResult((*parts, Contingency.merge_all(tables)) if tables else parts, stats)
+
+
+def predict(group: Any, context: WriteContext) -> PassStats:
+    """Write the label of every row."""
+    model = prepare(context.centers, context.frame)
+
+    def consume(start: int, rows: Rows, weights: F64 | None) -> None:
+        labels, _ = assign(rows, model)
+        refuse_bad(labels, start)
+        context.target.write(start, labels)
+
+    return read_group(group, context, consume)
+
+
+def transform(group: Any, context: WriteContext) -> PassStats:
+    """Write the distances of every row to all centers."""
+
+    def consume(start: int, rows: Rows, weights: F64 | None) -> None:
+        refuse_bad_values(rows, start)
+        context.target.write(start, np.sqrt(distances(rows, context.centers)).T)
+
+    return read_group(group, context, consume)
