@@ -43,6 +43,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     """Base of the estimators; an algorithm adds `start`, `iterate` and `finish`."""
 
     algorithm: ClassVar[str]
+    model_path: str | None = None  # where a command will save it; a run remembers it
     n_clusters: int
     random_state: Any
     executor: str | Executor | None
@@ -131,7 +132,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
                     "fingerprint": self.fingerprint_,
                     "weights": weights,
                     "_data": str(Path(rows.path).absolute()) if isinstance(rows, Dataset) else None,
-                    "_model": getattr(self, "_model_path", None),
+                    "_model": self.model_path,
                 }
             )
             found = run.load()

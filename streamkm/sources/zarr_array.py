@@ -69,6 +69,8 @@ def from_array(array: Array, name: str = "zarr array") -> ZarrSource:
 def open_source(locator: str) -> ZarrSource:
     """Open an array by path, `store.zarr` or `group.zarr/name` or `group.zarr:name`."""
     path, _, member = locator.partition(":") if "://" not in locator else (locator, "", "")
+    if "://" not in path and not Path(path).exists():
+        raise FileNotFoundError(path)
     try:
         node = zarr.open(path, mode="r")
     except (FileNotFoundError, ValueError, KeyError) as error:

@@ -1,0 +1,254 @@
+"""The commands, and how they hang together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+import streamkm
+from streamkm.cli.derive import derived_parameters, make_command
+from streamkm.cli.options import OVERWRITE_PARAMETER, RUNNING_PARAMETER, Running
+from streamkm.cli.session import report, session
+from streamkm.cluster import ALGORITHMS, AlgorithmRow
+
+DESCRIPTION = """k-means for data that does not fit in memory.
+
+Convert once, then fit, resume, label and judge in streaming passes:
+
+    streamkm convert train-images-idx3-ubyte.gz mnist.zarr
+    streamkm fit kmeans mnist.zarr model.zarr -k 10 --random-state 0
+    streamkm predict model.zarr mnist.zarr labels.npy
+
+`streamkm demo` shows it all, with no download.
+"""
+
+
+def make_app(words: Sequence[str]) -> App:
+    """Return the command line; the algorithms are loaded only where `words` ask for one."""
+    app = App(
+        name="streamkm",
+        help=DESCRIPTION,
+        version=f"streamkm {streamkm.__version__}",
+        help_format="markdown",
+    )
+    app.command(_convert_command(), name="convert")
+    app.command(info)
+    fit = App(name="fit", help="Fit clusters to a store and save the model.")
+    for row in ALGORITHMS if "fit" in words[:1] else ():
+        fit.command(_fit_command(row), name=row.name)
+    app.command(fit)
+    app.command(resume)
+    app.command(predict)
+    app.command(transform)
+    app.command(score)
+    app.command(demo)
+    return app
+
+
+def _convert_command() -> Any:
+    from streamkm.conversion.convert import convert
+
+    def body(running: Running = Running(), **arguments: Any) -> None:  # noqa: B008
+        with session(running, "convert") as run:
+            dataset = convert(
+                **arguments, executor=run.executor, memory_limit=run.memory_limit
+            )
+            spec = dataset.spec
+            run.facts = {
+                "store": str(dataset.path),
+                "rows": spec.n_rows,
+                "features": spec.n_features,
+                "dtype": dataset.dtype.name,
+                "labels": spec.target_dtype is not None,
+                "dropped_rows": spec.n_dropped or None,
+            }
+
+    doc = """Convert any source to a chunked Zarr store.
+
+    Killed at any moment and started again, it goes on where it stopped.
+
+    Example: streamkm convert usps.h5:train/data usps.zarr --target usps.h5:train/target
+    """
+    skip = ("executor", "memory_limit")
+    parameters = derived_parameters(convert, convert.__doc__ or "", skip)
+    return make_command(body, [*parameters, RUNNING_PARAMETER], "convert", doc)
+
+
+def _fit_command(row: AlgorithmRow) -> Any:
+    def body(
+        store: Path, model: Path, run: Path | None = None, overwrite: bool = False,
+        running: Running = Running(), **parameters: Any,  # noqa: B008
+    ) -> None:  # fmt: skip
+        from streamkm.cli.fit import run_fit
+
+        run_fit(row, store, model, run, overwrite, running, parameters)
+
+    cls = row.load()
+    own = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=Annotated[Path, Parameter(help=text)],
+        )
+        for name, text in (
+            ("store", "Store of the rows, or any source that convert reads."),
+            ("model", "Folder of the new model."),
+        )
+    ]
+    run = inspect.Parameter(
+        "run",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            Path | None,
+            Parameter(help="Folder for a checkpoint after every pass; `streamkm resume` goes on."),
+        ],
+    )
+    skip = ("executor", "memory_limit", "run_dir")
+    derived = derived_parameters(cls.__init__, cls.__doc__ or "", skip)
+    doc = f"""{row.summary}
+
+    Example: streamkm fit {row.name} mnist.zarr model.zarr -k 10 --n-init 4 --random-state 0
+    """
+    parameters = [*own, *derived, run, OVERWRITE_PARAMETER, RUNNING_PARAMETER]
+    return make_command(body, parameters, row.name, doc)
+
+
+def info(store: Path, *, json: Annotated[bool, Parameter(negative=())] = False) -> None:
+    """Show what a store or a model is.
+
+    Example: streamkm info mnist.zarr
+
+    Parameters
+    ----------
+    store
+        Folder of the store, the model, or a conversion that was not finished.
+    json
+        Print one JSON object.
+    """
+    from streamkm.cli.info import facts_of
+
+    report(facts_of(store), as_json=json)
+
+
+def resume(run: Path, *, overwrite: Annotated[bool, Parameter(negative=())] = False,
+           running: Running = Running()) -> None:  # noqa: B008  # fmt: skip
+    """Go on with an interrupted fit; the same bits, under any executor.
+
+    Example: streamkm resume runs/mnist
+
+    Parameters
+    ----------
+    run
+        Folder that `fit --run` was given.
+    overwrite
+        Replace the model if it exists.
+    """
+    from streamkm.cli.fit import run_resume
+
+    run_resume(run, overwrite, running)
+
+
+def predict(
+    model: Path, store: Path, out: Path, *,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    running: Running = Running(),  # noqa: B008
+) -> None:  # fmt: skip
+    """Write the cluster of every row.
+
+    Example: streamkm predict model.zarr mnist.zarr labels.csv
+
+    Parameters
+    ----------
+    model
+        Folder of the model.
+    store
+        Store of the rows, or any source that convert reads.
+    out
+        Where to: a folder (Zarr), or a name ending in .npy, .csv or .parquet.
+    overwrite
+        Replace `out` if it exists.
+    """
+    from streamkm.cli.fit import run_write
+
+    run_write("predict", model, store, out, overwrite, running)
+
+
+def transform(
+    model: Path, store: Path, out: Path, *,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    running: Running = Running(),  # noqa: B008
+) -> None:  # fmt: skip
+    """Write the distances of every row to all centers.
+
+    Example: streamkm transform model.zarr mnist.zarr distances.zarr
+
+    Parameters
+    ----------
+    model
+        Folder of the model.
+    store
+        Store of the rows, or any source that convert reads.
+    out
+        Where to: a folder (Zarr), or a name ending in .npy, .csv or .parquet.
+    overwrite
+        Replace `out` if it exists.
+    """
+    from streamkm.cli.fit import run_write
+
+    run_write("transform", model, store, out, overwrite, running)
+
+
+def score(
+    model: Path, store: Path, *,
+    target: str | None = None,
+    running: Running = Running(),  # noqa: B008
+) -> None:  # fmt: skip
+    """Judge a model on rows: inertia, sizes, and its clusters against labels where there are any.
+
+    Example: streamkm score model.zarr mnist.zarr
+
+    Parameters
+    ----------
+    model
+        Folder of the model.
+    store
+        Store of the rows, or any source that convert reads.
+    target
+        Labels, where they are not in the store.
+    """
+    from streamkm.cli.fit import run_score
+
+    run_score(model, store, target, running)
+
+
+def demo(
+    *,
+    cluster: Annotated[bool, Parameter(negative=())] = False,
+    folder: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
+) -> None:
+    """Run the whole job on real digits, larger than its memory limit, with no download.
+
+    Example: streamkm demo --cluster
+
+    Parameters
+    ----------
+    cluster
+        On a local Dask cluster of two workers, with its dashboard.
+    folder
+        Where to leave the store, the model, the labels and the picture; by
+        default only the picture stays, as streamkm-demo.png.
+    json
+        Print one JSON object.
+    verbose
+        Show tracebacks of errors.
+    """
+    from streamkm.cli.demo import run_demo
+
+    run_demo(cluster, folder, as_json=json)

@@ -1,0 +1,123 @@
+"""fit, resume, predict, transform and score: from words to the library and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.cli.options import Running
+from streamkm.cli.session import Session, session
+from streamkm.cluster import AlgorithmRow
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.model import load_model
+from streamkm.cluster.resume import resume
+from streamkm.cluster.rows import as_rows
+from streamkm.cluster.rundir import RunDir
+from streamkm.cluster.use import score_rows
+from streamkm.errors import SourceError, StoreError, StoreExistsError
+from streamkm.metrics.clusters import compare_with_classes
+from streamkm.sources import open_column
+
+
+def run_fit(
+    row: AlgorithmRow, store: Path, model: Path, run: Path | None, overwrite: bool,
+    running: Running, parameters: dict[str, Any],
+) -> None:  # fmt: skip
+    """Fit and save."""
+    refuse_taken(model, overwrite)
+    if isinstance(parameters.get("init"), Path):
+        parameters["init"] = read_centers(parameters["init"])
+    with session(running, "fit") as current:
+        made = row.load()(
+            **parameters,
+            executor=current.executor,
+            memory_limit=current.memory_limit,
+            run_dir=run,
+        )
+        made.model_path = str(model.absolute())
+        made.fit(str(store))
+        made.save(model, overwrite=overwrite)
+        current.facts = fit_facts(made, model)
+
+
+def run_resume(run: Path, overwrite: bool, running: Running) -> None:
+    """Go on and save where the fit was told to."""
+    path = RunDir(run).read().get("_model")
+    if path is None:
+        raise StoreError(f"{run}: this run was not started by `streamkm fit`")
+    refuse_taken(Path(path), overwrite)
+    with session(running, "resume") as current:
+        made = resume(run, executor=current.executor, memory_limit=current.memory_limit)
+        made.save(path, overwrite=overwrite)
+        current.facts = fit_facts(made, Path(path))
+
+
+def run_write(
+    verb: str, model: Path, store: Path, out: Path, overwrite: bool, running: Running
+) -> None:
+    """Write labels or distances."""
+    with session(running, verb) as current:
+        made = use_session(load_model(model), current)
+        getattr(made, verb)(str(store), out=out, overwrite=overwrite)
+        current.facts = {"out": str(out), "rows": as_rows(str(store)).shape[0]}
+
+
+def run_score(model: Path, store: Path, target: str | None, running: Running) -> None:
+    """Judge."""
+    with session(running, "score") as current:
+        made = use_session(load_model(model), current)
+        rows = as_rows(str(store))
+        classes = open_column(target) if target is not None else rows.labels
+        if classes is not None and classes.shape[0] != rows.shape[0]:
+            raise SourceError(f"{classes.shape[0]} labels for {rows.shape[0]} rows")
+        if rows.shape[1] != made.n_features_in_:
+            raise SourceError(
+                f"the store has {rows.shape[1]} features, the model {made.n_features_in_}"
+            )
+        found = score_rows(made, rows, None, classes, current.executor, current.memory_limit)
+        current.facts = {
+            "rows": rows.shape[0],
+            "inertia": found.inertia,
+            "mean_squared_distance": found.inertia / rows.shape[0],
+            "cluster_sizes": found.counts.tolist(),
+        }
+        if found.table is not None:
+            current.facts.update(compare_with_classes(found.table))
+
+
+def use_session(model: Clusterer, current: Session) -> Clusterer:
+    """Give a loaded model the session's executor and limit."""
+    made: Clusterer = model.set_params(
+        executor=current.executor, memory_limit=current.memory_limit
+    )
+    return made
+
+
+def fit_facts(model: Clusterer, path: Path) -> dict[str, Any]:
+    """Return what a fit has to say."""
+    return {
+        "model": str(path),
+        "clusters": len(model.cluster_centers_),
+        "n_iter": model.n_iter_,
+        "inertia": model.inertia_,
+        "cluster_sizes": model.cluster_sizes_.tolist(),
+        "passes": len(model.history_),
+        "read_bytes": sum(record["bytes_read"] for record in model.history_),
+        "decoded_bytes": sum(record["bytes_decoded"] for record in model.history_),
+    }
+
+
+def refuse_taken(model: Path, overwrite: bool) -> None:
+    """Refuse before hours of work a name that is taken."""
+    if model.exists() and not overwrite:
+        raise StoreExistsError(f"{model} exists; --overwrite replaces it")
+
+
+def read_centers(path: Path) -> Any:
+    """Read initial centers from a .npy file."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: not a .npy array of centers ({error})") from error

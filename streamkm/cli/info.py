@@ -1,0 +1,97 @@
+"""What a store, a model, or an unfinished conversion says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamkm.data.dataset import Dataset
+from streamkm.data.spec import KEY
+from streamkm.data.store import chunk_file, open_group, stored_bytes
+from streamkm.errors import StoreError
+from streamkm.kernels.moments import Summary
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """Return the facts of whatever lies under a path."""
+    staging = path.with_name(path.name + ".partial")
+    if not path.exists() and staging.exists():
+        return unfinished_facts(path, staging)
+    values = open_group(str(path)).attrs.asdict().get(KEY)
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if kind == "dataset":
+        return dataset_facts(path)
+    if kind == "model":
+        return model_facts(path)
+    raise StoreError(f"{path}: a Zarr group that streamkm did not make")
+
+
+def dataset_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a complete store."""
+    dataset = Dataset(path)
+    spec = dataset.spec
+    x = dataset.array("X")
+    moments = Summary.from_json(dataset.moments)
+    names = ["X"] + (["y"] if spec.target_dtype is not None else [])
+    raw = spec.n_rows * spec.row_bytes
+    stored = stored_bytes(path, ["X"])
+    variance = moments.m2 / moments.weight
+    return {
+        "store": str(path),
+        "complete": True,
+        "shape": f"{spec.n_rows} x {spec.n_features}",
+        "sample_shape": " x ".join(map(str, spec.sample_shape)) or None,
+        "dtype": dataset.dtype.name,
+        "chunks": f"{-(-spec.n_rows // spec.chunk_rows)} of {spec.chunk_rows} rows",
+        "shards": "none" if x.shards is None else str(x.shards[0]),
+        "codec": f"{spec.codec} + crc32c",
+        "raw_bytes": raw,
+        "stored_bytes": stored,
+        "ratio": round(raw / max(stored, 1), 2),
+        "arrays": ", ".join(names),
+        "labels": spec.target_dtype and np.dtype(spec.target_dtype).name,
+        "range": f"{moments.minimum.min():.6g} to {moments.maximum.max():.6g}",
+        "mean": float(moments.mean.mean()),
+        "mean_std": float(np.sqrt(variance).mean()),
+        "sample_rows": int(dataset.array("sample").shape[0]),
+        "source": spec.source,
+        "shuffled": "no" if spec.shuffle_seed is None else f"seed {spec.shuffle_seed}",
+        "dropped_rows": spec.n_dropped,
+        "fingerprint": spec.fingerprint[:16],
+    }
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a model."""
+    from streamkm.cluster.model import load_model
+
+    model = load_model(path)
+    shape = model.cluster_centers_.shape
+    return {
+        "model": str(path),
+        "algorithm": model.algorithm,
+        "centers": f"{shape[0]} x {shape[1]}",
+        "n_iter": model.n_iter_,
+        "inertia": model.inertia_,
+        "cluster_sizes": model.cluster_sizes_.tolist(),
+        "passes": len(model.history_),
+        "parameters": ", ".join(f"{k}={v}" for k, v in model.json_parameters().items())[:200],
+    }
+
+
+def unfinished_facts(path: Path, staging: Path) -> dict[str, Any]:
+    """Return how far a conversion came."""
+    try:
+        x = open_group(str(staging))["X"]
+        n_chunks = -(-x.shape[0] // x.chunks[0])  # type: ignore[union-attr]
+    except (KeyError, StoreError) as error:
+        raise StoreError(f"{path}: a conversion that has hardly begun; run it again") from error
+    done = sum(chunk_file(staging, "X", i, 2).exists() for i in range(n_chunks))
+    return {
+        "store": str(path),
+        "complete": False,
+        "chunks": f"{done} of {n_chunks} written",
+        "next": "run the same convert command again: it goes on from there",
+    }

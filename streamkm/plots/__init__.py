@@ -1,0 +1,1 @@
+"""Pictures, as matplotlib figures; nothing is shown or saved here."""
