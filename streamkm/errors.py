@@ -1,16 +1,16 @@
 """The errors that streamkm raises on purpose. Each is also a builtin.
 
-    StreamKMError
-    ├── SourceError(ValueError)         an input cannot be read or understood
-    │   └── BadRowsError                rows hold NaN or infinity
-    ├── StoreError(ValueError)          not a streamkm store, of another version, or damaged
-    │   ├── StoreExistsError            the target is there and overwrite was not asked
-    │   └── IncompleteError             a conversion or a run has not finished
-    ├── MemoryLimitError(ValueError)    the work does not fit; says what would
-    ├── EmptyClusterError(ValueError)   a cluster lost all rows under empty_cluster="error"
-    ├── StorageError(OSError)           the disk is full or refuses to be written
-    ├── ClusterError(RuntimeError)      workers are missing, blind or lack the package
-    └── MissingExtraError(ImportError)  names the extra and the pip line
+StreamKMError
+├── SourceError(ValueError)         an input cannot be read or understood
+│   └── BadRowsError                rows hold NaN or infinity
+├── StoreError(ValueError)          not a streamkm store, of another version, or damaged
+│   ├── StoreExistsError            the target is there and overwrite was not asked
+│   └── IncompleteError             a conversion or a run has not finished
+├── MemoryLimitError(ValueError)    the work does not fit; says what would
+├── EmptyClusterError(ValueError)   a cluster lost all rows under empty_cluster="error"
+├── StorageError(OSError)           the disk is full or refuses to be written
+├── ClusterError(RuntimeError)      workers are missing, blind or lack the package
+└── MissingExtraError(ImportError)  names the extra and the pip line
 """
 
 from __future__ import annotations

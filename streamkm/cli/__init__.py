@@ -67,5 +67,5 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
     return FAILED
 
 
-def _show_warning(message: Any, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"streamkm: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -54,9 +54,7 @@ def _convert_command() -> Any:
 
     def body(running: Running = Running(), **arguments: Any) -> None:  # noqa: B008
         with session(running, "convert") as run:
-            dataset = convert(
-                **arguments, executor=run.executor, memory_limit=run.memory_limit
-            )
+            dataset = convert(**arguments, executor=run.executor, memory_limit=run.memory_limit)
             spec = dataset.spec
             run.facts = {
                 "store": str(dataset.path),

@@ -89,9 +89,7 @@ def run_score(model: Path, store: Path, target: str | None, running: Running) ->
 
 def use_session(model: Clusterer, current: Session) -> Clusterer:
     """Give a loaded model the session's executor and limit."""
-    made: Clusterer = model.set_params(
-        executor=current.executor, memory_limit=current.memory_limit
-    )
+    made: Clusterer = model.set_params(executor=current.executor, memory_limit=current.memory_limit)
     return made
 
 

@@ -11,7 +11,7 @@ from streamkm.data.dataset import Dataset
 from streamkm.data.spec import KEY
 from streamkm.data.store import chunk_file, open_group, stored_bytes
 from streamkm.errors import StoreError
-from streamkm.kernels.moments import Summary
+from streamkm.kernels.summary import Summary
 
 
 def facts_of(path: Path) -> dict[str, Any]:

@@ -26,19 +26,26 @@ class Running:
         Parameter(group=RUNNING, help="Address of a running Dask scheduler, tcp://HOST:8786."),
     ] = None
     scheduler_file: Annotated[
-        Path | None, Parameter(group=RUNNING, help="File that a Dask scheduler wrote its address to.")
+        Path | None,
+        Parameter(group=RUNNING, help="File that a Dask scheduler wrote its address to."),
     ] = None
     workers: Annotated[
         int | None,
-        Parameter(group=RUNNING, help="Start a local Dask cluster of so many workers for this call."),
+        Parameter(
+            group=RUNNING, help="Start a local Dask cluster of so many workers for this call."
+        ),
     ] = None
     memory_limit: Annotated[
         str | None,
-        Parameter(group=RUNNING, help="Memory in all, such as 1GiB; half of what is free by default."),
+        Parameter(
+            group=RUNNING, help="Memory in all, such as 1GiB; half of what is free by default."
+        ),
     ] = None
     json: Annotated[
         bool,
-        Parameter(group=RUNNING, negative=(), help="Print one JSON object: what was done, and its cost."),
+        Parameter(
+            group=RUNNING, negative=(), help="Print one JSON object: what was done, and its cost."
+        ),
     ] = False
     verbose: Annotated[
         bool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -64,7 +65,7 @@ class ProgressBar:
                 if self._task is not None:
                     self._progress.advance(self._task, n_rows)
             case PassDone(record=record):
-                inertia = [value for value in record.get("inertia", []) if value == value]
+                inertia = [value for value in record.get("inertia", []) if not math.isnan(value)]
                 self._last_note = f"  inertia {min(inertia):.6g}" if inertia else ""
 
     def __enter__(self) -> ProgressBar:

@@ -61,9 +61,7 @@ def session(running: Running, command: str) -> Iterator[Session]:
 
 
 @contextmanager
-def choose_executor(
-    running: Running, limit: int | None, console: Console
-) -> Iterator[Executor]:
+def choose_executor(running: Running, limit: int | None, console: Console) -> Iterator[Executor]:
     """Make the executor that the options ask for; a cluster only where one is asked."""
     asked = [
         name

@@ -12,11 +12,12 @@ from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import take
 from streamkm.cluster.state import FitState, next_centers
 from streamkm.errors import EmptyClusterError
-from streamkm.keyed import RELOCATION, generator
-from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.assign import assign
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import ExactSum, sum_rows
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.select import SelectedRows
+from streamkm.keyed import RELOCATION, generator
 from streamkm.tasks.fit import farthest
 from streamkm.typing import F64
 
@@ -64,9 +65,7 @@ def _move_row(part: PartialSums, row: F64, weight: float, old: int, new: int) ->
     weights = part.weights
     if weights is not None:
         weights = _move(weights, np.array([[weight]]), old, new)
-    return replace(
-        part, counts=counts, weights=weights, sums=_move(part.sums, row[None], old, new)
-    )
+    return replace(part, counts=counts, weights=weights, sums=_move(part.sums, row[None], old, new))
 
 
 def _move(total: ExactSum, value: F64, old: int, new: int) -> ExactSum:
@@ -115,5 +114,3 @@ def updated(passes: Passes, state: FitState, part: PartialSums, rule: str, seed:
     if (part.mass() > 0.0).all():
         return next_centers(part, state.centers)
     return EMPTY_CLUSTER[rule](passes, state, part, seed)
-
-

@@ -11,10 +11,10 @@ import numpy as np
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import next_centers
 from streamkm.errors import SourceError
-from streamkm.keyed import OVERSAMPLING, RECLUSTER, SEEDING, generator, row_key
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.lloyd import LloydAccumulator
-from streamkm.kernels.assign import prepare
 from streamkm.kernels.seeding import plus_plus
+from streamkm.keyed import OVERSAMPLING, RECLUSTER, SEEDING, generator, row_key
 from streamkm.tasks.fit import lloyd, oversample
 from streamkm.typing import F64, I64
 

@@ -137,7 +137,8 @@ class KMeans(Clusterer):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
                 raise self._refusal(name, "an int in the range [1, inf)")
-        if not isinstance(self.tol, Real) or not self.tol >= 0:
+        tol: Any = self.tol
+        if not isinstance(tol, Real) or not tol >= 0:  # type: ignore[operator]
             raise self._refusal("tol", "a float in the range [0, inf)")
         if self.empty_cluster not in EMPTY_CLUSTER:
             raise self._refusal("empty_cluster", f"one of {', '.join(EMPTY_CLUSTER)}")
@@ -148,7 +149,9 @@ class KMeans(Clusterer):
 
     def _refusal(self, name: str, allowed: str) -> SourceError:
         got = getattr(self, name)
-        return SourceError(f"The {name!r} parameter of KMeans must be {allowed}. Got {got!r} instead.")
+        return SourceError(
+            f"The {name!r} parameter of KMeans must be {allowed}. Got {got!r} instead."
+        )
 
     @property
     def _restarts(self) -> range:
@@ -175,13 +178,11 @@ class KMeans(Clusterer):
         """Yield the states of all restarts after every pass."""
         parameters = LloydParameters(self.max_iter, float(self.tol), self.empty_cluster, seed)
         begin = time.monotonic()
-        for states in lloyd(passes, states, parameters):
-            yield states
+        for after in lloyd(passes, states, parameters):
+            yield after
             if self.max_time_s is not None and time.monotonic() - begin >= self.max_time_s:
                 return
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the restart with the smallest final inertia."""
         return best_of(closed(passes, states))
-
-

@@ -15,11 +15,12 @@ from streamkm.data.dataset import Dataset
 from streamkm.data.layout import block_rows_for, plan_groups
 from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.errors import BadRowsError, SourceError
-from streamkm.keyed import SAMPLE, row_key
 from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.moments import Summary, first_shift
+from streamkm.kernels.moments import first_shift
 from streamkm.kernels.select import SelectedRows
+from streamkm.kernels.summary import Summary
 from streamkm.kernels.tile import Frame
+from streamkm.keyed import SAMPLE, row_key
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassDone, PassStarted
 from streamkm.runtime.memory import plan_memory

@@ -18,8 +18,9 @@ from streamkm.data.spec import KEY
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.sources import open_source
-from streamkm.sources.array import MemorySource, open_source as open_npy
-from streamkm.typing import ColumnSource, F64, I64, RowSource
+from streamkm.sources.array import MemorySource
+from streamkm.sources.array import open_source as open_npy
+from streamkm.typing import F64, I64, ColumnSource, RowSource
 
 
 def as_rows(X: Any) -> RowSource:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.kernels.lloyd import PartialSums
-from streamkm.kernels.moments import Summary
+from streamkm.kernels.summary import Summary
 from streamkm.typing import F64, I64
 
 
@@ -72,7 +72,9 @@ def next_centers(part: PartialSums, centers: F64) -> F64:
     return moved
 
 
-def advance(state: FitState, part: PartialSums, centers: F64, summary: Summary, tol: float) -> FitState:
+def advance(
+    state: FitState, part: PartialSums, centers: F64, summary: Summary, tol: float
+) -> FitState:
     """Return the state after a pass.
 
     Parameters

@@ -10,7 +10,8 @@ import numpy as np
 
 from streamkm.cluster.passes import Passes
 from streamkm.data.output import MemoryTarget, Target, open_output
-from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.assign import assign
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.seeding import distances
@@ -18,7 +19,7 @@ from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import use as tasks
-from streamkm.typing import F64, I32, I64, ColumnSource, RowSource, Rows
+from streamkm.typing import F64, I32, I64, ColumnSource, Rows, RowSource
 
 if TYPE_CHECKING:
     from streamkm.cluster.base import Clusterer

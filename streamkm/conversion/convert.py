@@ -6,26 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from streamkm.conversion.filtered import FilteredSource
+from streamkm.conversion.inputs import as_classes, as_source, identity_of
 from streamkm.conversion.staging import Staging, storage_errors
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import block_rows_for, default_chunk_rows, plan_groups
 from streamkm.data.permuted import FragmentLayout
+from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import CODECS, default_codec
 from streamkm.errors import BadRowsError, SourceError, StoreError
-from streamkm.keyed import SAMPLE, SHUFFLE, row_key
 from streamkm.kernels.moments import first_shift
+from streamkm.keyed import SAMPLE, SHUFFLE, row_key
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.runtime.memory import MemoryPlan, plan_memory
-from streamkm.sources import open_column, open_source
-from streamkm.sources.array import MemorySource
-from streamkm.sources.columns import MemoryColumn
-from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.tasks import convert as tasks
 from streamkm.tasks.base import PassResult
 from streamkm.typing import ColumnSource, Json, RowSource
@@ -137,8 +133,8 @@ def convert(
         raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
     if codec is not None and codec not in CODECS:
         raise StoreError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
-    source = _as_source(src)
-    classes = _as_classes(target, source)
+    source = as_source(src)
+    classes = as_classes(target, source)
     staging = Staging(store, tmp)
     with storage_errors(staging):
         runner = make_executor(executor)
@@ -170,7 +166,7 @@ def convert(
             runner.preflight(None)
             if on_bad_rows == "drop" and source.dtype.kind == "f":
                 job = _without_bad_rows(job)
-            _run(job, {"src": _identity(src), "target": _identity(target)}, overwrite)
+            _run(job, {"src": identity_of(src), "target": identity_of(target)}, overwrite)
         finally:
             if executor is None or isinstance(executor, str):
                 runner.close()
@@ -251,42 +247,3 @@ def _without_bad_rows(job: Conversion) -> Conversion:
 def _announce(job: Conversion, stage: str, title: str) -> None:
     if job.executor.listener is not None:
         job.executor.listener(PassStarted(stage, title, job.spec.n_rows))
-
-
-def _as_source(src: Any) -> RowSource:
-    if isinstance(src, (str, Path)):
-        return open_source(src)
-    if isinstance(src, np.ndarray):
-        if src.ndim < 2 or src.size == 0:
-            raise SourceError(f"expected a 2-D array with rows, got shape {src.shape}")
-        if src.dtype.kind not in "buif":
-            raise SourceError(f"dtype {src.dtype} is not numeric; convert it to numbers first")
-        return MemorySource(src)
-    if isinstance(src, RowSource):
-        return src
-    raise SourceError(f"cannot convert {type(src).__name__}; pass a path, an array or a RowSource")
-
-
-def _as_classes(target: Any, source: RowSource) -> ColumnSource | None:
-    n_rows = source.shape[0]
-    if target is None:
-        classes = source.labels
-    elif isinstance(target, (str, Path)):
-        classes = open_column(target)
-    else:
-        classes = MemoryColumn(np.asarray(target))
-    if classes is not None and classes.shape != (n_rows,):
-        raise SourceError(f"{classes.shape[0]} labels for {n_rows} rows; each row needs one")
-    return classes
-
-
-def _identity(value: Any) -> Json:
-    """Return what tells a source from another one under the same name."""
-    if isinstance(value, (str, Path)):
-        path = Path(str(value).partition(":")[0])
-        if not path.is_file():
-            path = Path(value)
-        stat = path.stat() if path.exists() else None
-        seen = [stat.st_size, stat.st_mtime_ns] if stat else []
-        return {"name": str(value), "seen": seen}
-    return {"name": repr(type(value))}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamkm.kernels.moments import find_bad_rows
-from streamkm.typing import I64, ColumnSource, RowSource, Rows, SourceInfo
+from streamkm.typing import I64, ColumnSource, Rows, RowSource, SourceInfo
 
 KEPT_MASKS: Final = 64
 

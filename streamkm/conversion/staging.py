@@ -18,8 +18,8 @@ from zarr.storage import LocalStore
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import chunk_file, create_array, discard, remove_leftovers
 from streamkm.errors import StorageError, StoreError, StoreExistsError, StreamKMError
-from streamkm.kernels.moments import Summary
 from streamkm.kernels.select import SelectedRows
+from streamkm.kernels.summary import Summary
 from streamkm.runtime.memory import format_bytes
 from streamkm.typing import Json
 
@@ -55,7 +55,9 @@ class Staging:
             If the final name is taken and `overwrite` was not asked.
         """
         if (self.store.exists() or self.store.is_symlink()) and not overwrite:
-            raise StoreExistsError(f"{self.store} exists; pass overwrite (--overwrite) to replace it")
+            raise StoreExistsError(
+                f"{self.store} exists; pass overwrite (--overwrite) to replace it"
+            )
         plan = json.dumps({"identity": identity, "spec": spec.to_attributes()}, sort_keys=True)
         if not self._is_same(plan):
             self.discard()
@@ -109,9 +111,7 @@ class Staging:
         for name, values in (("sample", chosen.rows), ("sample_index", chosen.indices)):
             if name in group:
                 del group[name]
-            array = create_array(
-                group, name, values.shape, values.dtype, len(values), spec.codec
-            )
+            array = create_array(group, name, values.shape, values.dtype, len(values), spec.codec)
             array[:] = values
         group.attrs.update(spec.finished(summary.to_json(), fingerprint).to_attributes())
         shutil.rmtree(self.fragments, ignore_errors=True)

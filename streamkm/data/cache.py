@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.typing import ColumnSource, RowSource, Rows, SourceInfo
+from streamkm.typing import ColumnSource, Rows, RowSource, SourceInfo
 
 
 class CachedSource:

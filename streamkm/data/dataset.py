@@ -14,7 +14,7 @@ from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import Array, open_group
 from streamkm.errors import SourceError, StoreError
 from streamkm.metering import count
-from streamkm.typing import ColumnSource, I64, Json, Rows, SourceInfo
+from streamkm.typing import I64, ColumnSource, Json, Rows, SourceInfo
 
 
 class Dataset:
@@ -43,7 +43,10 @@ class Dataset:
             raise StoreError(f"{self.path}: X is {x.shape} {x.dtype}, not what the store says")
 
     def __reduce__(self) -> tuple[type[Dataset], tuple[str]]:
-        return (Dataset, (str(Path(self.path).absolute()) if "://" not in self.path else self.path,))
+        return (
+            Dataset,
+            (str(Path(self.path).absolute()) if "://" not in self.path else self.path,),
+        )
 
     def __repr__(self) -> str:
         n_rows, n_features = self.shape
@@ -82,7 +85,7 @@ class Dataset:
     @property
     def moments(self) -> Json:
         """Moments of the rows, as plain numbers."""
-        return cast(Json, self.spec.moments)
+        return cast("Json", self.spec.moments)
 
     def array(self, name: str) -> Array:
         """Return one of the store's arrays, opened once."""

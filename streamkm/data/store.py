@@ -17,7 +17,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 from streamkm.errors import StoreError
 from streamkm.metering import count
 
-Array = zarr.Array  # type: ignore[type-arg]
+Array = zarr.Array[Any]
 
 # Blosc's own threads would make the bytes of a chunk depend on timing; Zarr calls it from
 # worker threads, where it uses none.

@@ -11,54 +11,20 @@ row stands in a block and however the compiler vectorises.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
-import numba as nb
 import numpy as np
 
-from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
+from streamkm.kernels.centers import Centers
+from streamkm.kernels.compiled import compiled, compiled_finite, compiled_reordered
+from streamkm.kernels.tile import load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, Rows
 
-FAST = {"reassoc", "contract", "nsz", "arcp"}  # only where the error bound covers it
-UNIT = 2.0**-24
+UNIT: Final = 2.0**-24
 
-
-@dataclass(frozen=True, slots=True)
-class Centers:
-    """Centers of one model, made ready for the kernels.
-
-    Parameters
-    ----------
-    exact
-        Shape (n_clusters, n_features), float64, in the data's own frame.
-    scores
-        -2 * (center - shift) * scale in float32, same shape.
-    norms
-        Squared norms of the framed centers, shape (n_clusters,), float32.
-    max_norm
-        The largest norm (not squared) of the framed centers.
-    frame
-        The frame that they were made for.
-    """
-
-    exact: F64
-    scores: F32
-    norms: F32
-    max_norm: float
-    frame: Frame
-
-
-def prepare(centers: F64, frame: Frame) -> Centers:
-    """Frame the centers for float32 scores; O(n_clusters * n_features)."""
-    framed = (centers - frame.shift) * frame.scale
-    squares = np.einsum("ij,ij->i", framed, framed)
-    return Centers(
-        exact=np.ascontiguousarray(centers),
-        scores=(-2.0 * framed).astype(np.float32),
-        norms=squares.astype(np.float32),
-        max_norm=float(np.sqrt(squares.max(initial=0.0))),
-        frame=frame,
-    )
+# Tuples of plain arrays are what compiled code takes: shift and scale; and as in `Centers`.
+FrameArrays = tuple[F64, float]
+CenterArrays = tuple[F64, F32, F32, float]
 
 
 def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
@@ -95,8 +61,15 @@ def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
     return labels, sq_dist
 
 
-@nb.njit(nogil=True, cache=True)
-def assign_block(rows, table, frame, centers, labels, sq_dist):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def assign_block(
+    rows: Rows,
+    table: F32 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    labels: I32,
+    sq_dist: F64,
+) -> None:  # pragma: no cover - compiled
     """Compiled body of `assign`; an empty `sq_dist` leaves the distances out."""
     n_rows, n_features = rows.shape
     step = tile_rows(n_features, len(centers[0]))
@@ -110,8 +83,17 @@ def assign_block(rows, table, frame, centers, labels, sq_dist):  # type: ignore[
         assign_tile(tile, n, frame, centers, framed, scores, labels[start : start + n], out)
 
 
-@nb.njit(nogil=True, cache=True)
-def assign_tile(tile, n, frame, centers, framed, scores, labels, sq_dist):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def assign_tile(
+    tile: F64,
+    n: int,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    framed: F32,
+    scores: F32,
+    labels: I32,
+    sq_dist: F64,
+) -> None:  # pragma: no cover - compiled
     """Label the rows of a float64 tile."""
     shift, scale = frame
     exact, doubled, norms, max_norm = centers
@@ -129,8 +111,10 @@ def assign_tile(tile, n, frame, centers, framed, scores, labels, sq_dist):  # ty
             sq_dist[i] = distance
 
 
-@nb.njit(nogil=True, cache=True, fastmath=FAST)
-def score_tile(framed, n, doubled, norms, scores):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled_reordered
+def score_tile(
+    framed: F32, n: int, doubled: F32, norms: F32, scores: F32
+) -> None:  # pragma: no cover - compiled
     """Fill float32 scores in register blocks of four rows by three centers."""
     n_clusters, d = doubled.shape
     for i in range(0, n, 4):
@@ -172,8 +156,8 @@ def score_tile(framed, n, doubled, norms, scores):  # type: ignore[no-untyped-de
             k += 1
 
 
-@nb.njit(nogil=True, cache=True, fastmath=FAST)
-def _error_bound(x, max_norm):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled_reordered
+def _error_bound(x: F32, max_norm: float) -> tuple[float, float]:  # pragma: no cover - compiled
     """Return how far two scores may be apart and still be in the wrong order."""
     total = np.float32(0.0)
     for j in range(len(x)):
@@ -183,8 +167,8 @@ def _error_bound(x, max_norm):  # type: ignore[no-untyped-def]  # pragma: no cov
     return 2.1 * UNIT * rounding + 1e-30, size
 
 
-@nb.njit(nogil=True, cache=True, fastmath=FAST | {"nnan"})
-def _near_best(scores, bound):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled_finite
+def _near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: no cover - compiled
     """Return the threshold, how many scores reach it, and the last that does."""
     best = scores[0]
     for k in range(1, len(scores)):
@@ -197,11 +181,13 @@ def _near_best(scores, bound):  # type: ignore[no-untyped-def]  # pragma: no cov
         near = scores[k] <= threshold
         count += near
         last = max(last, k * near)
-    return threshold, count, last
+    return float(threshold), count, last
 
 
-@nb.njit(nogil=True, cache=True)
-def _decide(scores, bound, size, x, exact):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def _decide(
+    scores: F32, bound: float, size: float, x: F64, exact: F64
+) -> tuple[int, float]:  # pragma: no cover - compiled
     """Return the label and its squared distance, or -1.0 for a distance not taken."""
     is_safe = size < 1e15 and bound < 1e30  # NaN is neither
     threshold, count, last = _near_best(scores, bound)
@@ -218,7 +204,7 @@ def _decide(scores, bound, size, x, exact):  # type: ignore[no-untyped-def]  # p
     return label, smallest
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def distance_between(x: F64, center: F64) -> float:  # pragma: no cover - compiled
     """Squared Euclidean distance in float64, in one fixed order of additions."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0

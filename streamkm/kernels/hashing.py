@@ -10,22 +10,22 @@ from __future__ import annotations
 
 from typing import Final
 
-import numba as nb
 import numpy as np
 
+from streamkm.kernels.compiled import compiled
 from streamkm.typing import F64, I64
 
 FEISTEL_ROUNDS: Final = 6
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _mix(z: np.uint64) -> np.uint64:  # pragma: no cover - compiled
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def uniform_rows(key: np.uint64, start: int, stop: int) -> F64:  # pragma: no cover - compiled
     """Return one number in (0, 1) for each row from `start` to `stop`."""
     out = np.empty(stop - start)
@@ -35,7 +35,7 @@ def uniform_rows(key: np.uint64, start: int, stop: int) -> F64:  # pragma: no co
     return out
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def permute(
     key: np.uint64, n_rows: int, start: int, stop: int
 ) -> I64:  # pragma: no cover - compiled

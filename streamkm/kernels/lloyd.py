@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
-from streamkm.kernels.assign import Centers, assign_tile
+from streamkm.kernels.assign import CenterArrays, FrameArrays, assign_tile
+from streamkm.kernels.centers import Centers
+from streamkm.kernels.compiled import compiled
 from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders, sum_rows
 from streamkm.kernels.tile import load_tile, readable, tile_rows
-from streamkm.typing import F64, I32, I64, Rows
+from streamkm.typing import F32, F64, I32, I64, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ class Inertia:
         )
 
 
-def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int, grid: I32) -> Inertia:
+def inertia_of(
+    sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int, grid: I32
+) -> Inertia:
     """Sum squared distances exactly; rows with label -1 must not occur."""
     values = sq_dist if weights is None else sq_dist * weights
     counts = np.bincount(labels, minlength=n_clusters).astype(np.int64)
@@ -147,8 +150,16 @@ class LloydAccumulator:
         return PartialSums(self.counts, self.weights, self.sums, self.n_bad)
 
 
-@nb.njit(nogil=True, cache=True)
-def _lloyd_block(rows, table, weights, frame, centers, labels, sums):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def _lloyd_block(
+    rows: Rows,
+    table: F32 | None,
+    weights: F64 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    labels: I32,
+    sums: tuple[F64, I64, I32, F64],
+) -> None:  # pragma: no cover - compiled
     scratch, limbs, exponents, constants = sums
     n_rows, n_features = rows.shape
     step = tile_rows(n_features, len(centers[0]))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
-from streamkm.kernels.exact_sum import BinnedSum, add_binned, float_grid, integer_grid
-from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.tile import Frame, is_exact_integer, load_tile, readable, tile_rows
-from streamkm.typing import F64, I64, Json, Rows
+from streamkm.kernels.binned_sum import BinnedSum, add_binned
+from streamkm.kernels.compiled import compiled
+from streamkm.kernels.summary import Summary
+from streamkm.kernels.tile import load_tile, readable, tile_rows
+from streamkm.typing import F32, F64, I32, I64, Rows
 
 FIRST_BAD_ROWS: Final = 5
 
@@ -79,93 +80,6 @@ class Moments:
             m2=np.maximum(squares, 0.0),
             minimum=self.minimum,
             maximum=self.maximum,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Moments as plain numbers: what a store keeps and what a fit starts from.
-
-    Parameters
-    ----------
-    count, weight, max_weight
-        Rows, their total weight, the largest weight.
-    mean, m2
-        Weighted mean and weighted sum of squared deviations, shape (n_features,).
-    minimum, maximum
-        Shape (n_features,).
-    """
-
-    count: int
-    weight: float
-    max_weight: float
-    mean: F64
-    m2: F64
-    minimum: F64
-    maximum: F64
-
-    @property
-    def mean_variance(self) -> float:
-        """Mean over features of the weighted variance: the scale of `tol`."""
-        return float(np.mean(self.m2)) / self.weight if self.weight > 0 else 0.0
-
-    @property
-    def magnitude(self) -> F64:
-        """Largest absolute value of each feature."""
-        return np.maximum(np.abs(self.minimum), np.abs(self.maximum))
-
-    def frame(self) -> Frame:
-        """Return the frame for distances."""
-        reach = np.maximum(self.maximum - self.mean, self.mean - self.minimum).max(initial=0.0)
-        exponent = int(np.frexp(reach)[1]) if reach > 0 else 0
-        return Frame(self.mean, float(np.ldexp(1.0, -exponent)))
-
-    def grids(
-        self, dtype: np.dtype[Any], *, is_weighted: bool, most_weight: float | None = None
-    ) -> Grids:
-        """Return the grids of sums over these rows.
-
-        Parameters
-        ----------
-        dtype
-            Of the rows: small integers are summed as integers.
-        is_weighted
-            Whether rows have weights.
-        most_weight
-            The largest weight, where it is not that of the data.
-        """
-        weight = self.max_weight if most_weight is None else most_weight
-        n_features = len(self.mean)
-        if is_exact_integer(dtype) and not is_weighted:
-            sums = integer_grid(n_features)
-        else:
-            sums = float_grid(self.magnitude * weight)
-        # Centers lie in the rows' bounding box, starts may not: leave 2^10 of room.
-        spread = np.array([float(np.sum((self.maximum - self.minimum) ** 2)) * weight * 1024.0])
-        weights = float_grid(np.array([weight])) if is_weighted else None
-        return Grids(sums, weights, float_grid(spread))
-
-    def to_json(self) -> Json:
-        """Return plain numbers for a store's attributes; floats round-trip exactly."""
-        return {
-            "count": self.count,
-            "weight": self.weight,
-            "max_weight": self.max_weight,
-            **{name: getattr(self, name).tolist() for name in ("mean", "m2", "minimum", "maximum")},
-        }
-
-    @classmethod
-    def from_json(cls, values: Json) -> Summary:
-        """Read what `to_json` wrote."""
-        arrays = {
-            name: np.asarray(values[name], np.float64)
-            for name in ("mean", "m2", "minimum", "maximum")
-        }
-        return cls(
-            count=int(values["count"]),
-            weight=float(values["weight"]),
-            max_weight=float(values["max_weight"]),
-            **arrays,
         )
 
 
@@ -236,8 +150,16 @@ def first_shift(rows: Rows) -> F64:
     return np.asarray(finite.mean(axis=0))
 
 
-@nb.njit(nogil=True, cache=True)
-def _moments_block(rows, table, weights, shift, span, sums, is_bad):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def _moments_block(
+    rows: Rows,
+    table: F32 | None,
+    weights: F64 | None,
+    shift: F64,
+    span: F64,
+    sums: tuple[I64, I32, I64, I32],
+    is_bad: NDArray[np.bool_],
+) -> None:  # pragma: no cover - compiled
     sum_limbs, sum_top, square_limbs, square_top = sums
     n_rows, d = rows.shape
     step = tile_rows(d, 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from streamkm.kernels.assign import distance_between
+from streamkm.kernels.compiled import compiled
 from streamkm.kernels.tile import load_tile, readable
-from streamkm.typing import F64, I64, Rows
+from streamkm.typing import F32, F64, I64, Rows
 
 
 def plus_plus(
@@ -67,7 +67,8 @@ def _draw(mass: F64, size: int, generator: np.random.Generator) -> I64:
     steps = np.cumsum(mass)
     found = np.searchsorted(steps, generator.random(size) * steps[-1], side="right")
     last = int(np.flatnonzero(mass)[-1]) if np.any(mass) else len(mass) - 1
-    return np.minimum(found, last).astype(np.int64)
+    drawn: I64 = np.minimum(found, last).astype(np.int64)
+    return drawn
 
 
 def distances(rows: Rows, centers: Rows) -> F64:
@@ -78,8 +79,10 @@ def distances(rows: Rows, centers: Rows) -> F64:
     return out
 
 
-@nb.njit(nogil=True, cache=True)
-def _distances(rows, table, centers, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+@compiled
+def _distances(
+    rows: Rows, table: F32 | None, centers: F64, out: F64
+) -> None:  # pragma: no cover - compiled
     tile = np.empty((1, rows.shape[1]))
     for i in range(len(rows)):
         load_tile(rows, i, 1, table, tile)

@@ -70,6 +70,4 @@ class SelectedRows:
     def by_row(self) -> SelectedRows:
         """Return the same rows in the order of their numbers."""
         order = np.argsort(self.indices)
-        return SelectedRows(
-            self.capacity, self.keys[order], self.indices[order], self.rows[order]
-        )
+        return SelectedRows(self.capacity, self.keys[order], self.indices[order], self.rows[order])

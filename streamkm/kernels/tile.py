@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from streamkm.kernels.compiled import compiled
 from streamkm.typing import F32, F64, Rows
 
 TILE_VALUES: Final = 1 << 15  # 256 KiB of float64: the tile and its float32 twin stay in L2
@@ -40,7 +40,7 @@ class Frame:
     scale: float
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def tile_rows(n_features: int, n_clusters: int) -> int:  # pragma: no cover - compiled
     """Return the rows of one tile: a multiple of four, at least four."""
     n_rows = min(TILE_VALUES // n_features, TILE_SCORES // n_clusters, 2048)
@@ -63,10 +63,12 @@ def readable(rows: Rows) -> tuple[NDArray[Any], F32 | None]:
 
 def is_exact_integer(dtype: np.dtype[Any]) -> bool:
     """Return whether sums of this dtype are taken as plain integers."""
-    return dtype.kind in "bu" and dtype.itemsize <= 4 or dtype.kind == "i" and dtype.itemsize <= 4
+    return (dtype.kind in "bu" and dtype.itemsize <= 4) or (
+        dtype.kind == "i" and dtype.itemsize <= 4
+    )
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def load_tile(
     rows: Rows, start: int, n_rows: int, table: F32 | None, tile: F64
 ) -> None:  # pragma: no cover - compiled

@@ -19,8 +19,6 @@ class Executor(Protocol):
     ----------
     name
         A key of `EXECUTORS`.
-    n_workers
-        Tasks that run at once.
     n_processes
         Processes that share the memory limit; 1 where tasks run in this one.
     shares_memory
@@ -30,20 +28,20 @@ class Executor(Protocol):
     """
 
     name: str
-    n_workers: int
     n_processes: int
     shares_memory: bool
     listener: Listener | None
 
-    def map_merge(
-        self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C
-    ) -> M:
+    @property
+    def n_workers(self) -> int:
+        """Tasks that run at once."""
+        ...
+
+    def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass: `fn(group, context)` for every group, merged in any order."""
         ...
 
-    def for_each(
-        self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C
-    ) -> M:
+    def for_each(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass that writes; what its tasks return are counts of what was done."""
         ...
 

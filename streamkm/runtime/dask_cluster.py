@@ -76,9 +76,11 @@ class DistributedExecutor:
         if self.listener is not None:
             self.client.subscribe_topic(topic, handler)
         try:
-            return cast(M, self.client.get(graph, [root], retries=RETRIES)[0])
+            return cast("M", self.client.get(graph, [root], retries=RETRIES)[0])
         except (distributed.KilledWorker, distributed.CancelledError) as error:
-            raise ClusterError(f"the cluster lost its workers or its scheduler ({error})") from error
+            raise ClusterError(
+                f"the cluster lost its workers or its scheduler ({error})"
+            ) from error
         finally:
             if self.listener is not None:
                 self.client.unsubscribe_topic(topic)

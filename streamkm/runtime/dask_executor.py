@@ -90,9 +90,9 @@ def pass_graph(
             if len(part) == 1:
                 merged += part
                 continue
-            key = (f"streamkm-merge-{token}", level, j // width)
-            graph[key] = Task(key, merge_parts, List(*[TaskRef(child) for child in part]))
-            merged.append(key)
+            node = (f"streamkm-merge-{token}", level, j // width)
+            graph[node] = Task(node, merge_parts, List(*[TaskRef(child) for child in part]))
+            merged.append(node)
         keys, level = merged, level + 1
     return graph, keys[0]
 
@@ -124,7 +124,7 @@ class ThreadsExecutor:
         """Run a pass."""
         graph, root = pass_graph(fn, groups, context)
         with _Progress(self.listener, groups):
-            return cast(M, self._get(graph, root))
+            return cast("M", self._get(graph, root))
 
     def for_each(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass that writes."""

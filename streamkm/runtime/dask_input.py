@@ -14,7 +14,7 @@ from dask.task_spec import TaskRef
 from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
-from streamkm.typing import ColumnSource, F64, Rows, SourceInfo, TaskFunction
+from streamkm.typing import F64, ColumnSource, Rows, SourceInfo, TaskFunction
 
 
 def is_dask_array(value: Any) -> bool:
@@ -70,7 +70,8 @@ class DaskRows:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The array's dtype."""
-        return np.dtype(self.array.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
 
     @property
     def info(self) -> SourceInfo:
@@ -148,9 +149,7 @@ def run_on_blocks(
     return fn(group, replace(context, source=ChunkRows(np.asarray(rows), group.start)))
 
 
-def lazy_map(
-    array: Any, fn: Any, centers: F64, width: int | None, dtype: str, frame: Any
-) -> Any:
+def lazy_map(array: Any, fn: Any, centers: F64, width: int | None, dtype: str, frame: Any) -> Any:
     """Apply `fn(rows, centers, frame)` to a dask array chunk by chunk, lazily."""
     rows = DaskRows(array).array
     if width is None:

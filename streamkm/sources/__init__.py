@@ -66,7 +66,7 @@ def open_source(locator: str | Path) -> RowSource:
     row, rest = _find_row(text)
     module = importlib.import_module(row.module)
     try:
-        return cast(RowSource, module.open_source(rest))
+        return cast("RowSource", module.open_source(rest))
     except FileNotFoundError as error:
         raise SourceError(f"{text}: no such file") from error
     except OSError as error:

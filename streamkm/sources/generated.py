@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import numpy as np
 from numpy.typing import NDArray
 
 from streamkm.errors import SourceError

@@ -143,12 +143,14 @@ def _is_one_stream(dataset: h5py.Dataset) -> bool:
     only_deflate = (
         filters.get_nfilters() == 1 and filters.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
     )
-    return only_deflate and dataset.nbytes > LARGE_CHUNK_BYTES
+    return bool(only_deflate and dataset.nbytes > LARGE_CHUNK_BYTES)
 
 
 def _find(handle: h5py.File, name: str, file_name: str) -> h5py.Dataset:
     found: list[h5py.Dataset] = []
-    handle.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    handle.visititems(
+        lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None
+    )
     if name:
         for item in found:
             if item.name.strip("/") == name:

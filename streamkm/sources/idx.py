@@ -19,7 +19,7 @@ from streamkm.metering import count
 from streamkm.sources.streams import ForwardReader, check_promise, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
-TYPES: Final = {
+TYPES: Final[dict[int, np.dtype[Any]]] = {
     0x08: np.dtype(np.uint8),
     0x09: np.dtype(np.int8),
     0x0B: np.dtype(">i2"),

@@ -110,7 +110,7 @@ def open_file(path: str) -> BinaryIO:
     """Open a file, through gzip where its name says so."""
     if path.endswith((".gz", ".tgz")):
         return gzip.open(path, "rb")  # type: ignore[return-value]
-    return open(path, "rb")  # noqa: SIM115 - the reader keeps it open
+    return open(path, "rb")
 
 
 def check_promise(path: str, promised_bytes: int) -> None:

@@ -14,7 +14,7 @@ from streamkm.errors import SourceError
 from streamkm.metering import count
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
-Array = zarr.Array  # type: ignore[type-arg]
+Array = zarr.Array[Any]
 
 
 @dataclass(frozen=True, eq=False)

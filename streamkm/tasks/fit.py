@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.assign import assign
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.hashing import uniform_rows
 from streamkm.kernels.lloyd import Grids, Inertia, LloydAccumulator, PartialSums, inertia_of
 from streamkm.kernels.select import SelectedRows

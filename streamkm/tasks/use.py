@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from streamkm.data.output import Target
-from streamkm.kernels.assign import assign, prepare
+from streamkm.kernels.assign import assign
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.contingency import Contingency, count_pairs
 from streamkm.kernels.lloyd import Grids, Inertia, inertia_of
 from streamkm.kernels.seeding import distances

@@ -1,0 +1,60 @@
+"""Reading the arguments of `fit`: weights, seeds, parameters."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from streamkm.data.dataset import Dataset
+from streamkm.errors import SourceError
+from streamkm.sources.array import MemorySource
+from streamkm.sources.columns import MemoryColumn
+from streamkm.typing import ColumnSource, RowSource
+
+
+def needs_out(rows: RowSource) -> None:
+    """Refuse to hold a value a row of data that is not in memory."""
+    if not isinstance(rows, MemorySource):
+        raise SourceError(
+            "the rows are not in memory, so their labels may not fit there either; "
+            "pass out=PATH (Zarr, .npy, .csv or .parquet)"
+        )
+
+
+def weights_of(rows: RowSource, sample_weight: Any) -> ColumnSource | None:
+    """Return the weights passed, else those of the store, else None."""
+    if sample_weight is not None:
+        return MemoryColumn(check_weights(sample_weight, rows.shape[0]))
+    return rows.sample_weight if isinstance(rows, Dataset) else None
+
+
+def digest_of_weights(sample_weight: Any) -> str:
+    """Return what tells these weights from others."""
+    if sample_weight is None:
+        return ""
+    return hashlib.sha256(np.ascontiguousarray(sample_weight).tobytes()).hexdigest()
+
+
+def seed_of(random_state: Any) -> int:
+    """Return one seed: an integer as it is, a fresh one for None, a draw of a generator."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, (int, np.integer)):
+        if random_state < 0:
+            raise SourceError(f"random_state must not be negative, got {random_state}")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31))
+
+
+def to_json(value: Any) -> Any:
+    """Return a parameter as JSON; arrays by their values, callables by their names."""
+    if isinstance(value, (np.integer, np.floating)):
+        return value.item()
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    if callable(value) or isinstance(value, (np.random.RandomState, np.random.Generator)):
+        return f"<{getattr(value, '__name__', type(value).__name__)}>"
+    return {"array": np.asarray(value, np.float64).tolist()}

@@ -1,0 +1,174 @@
+"""What a fitted model does: predict, transform, score, save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from streamkm.cluster.arguments import needs_out, to_json, weights_of
+from streamkm.cluster.model import save_model
+from streamkm.cluster.rows import as_rows, is_in_memory, shipped
+from streamkm.cluster.use import map_lazily, score_rows, write_distances, write_labels
+from streamkm.errors import SourceError
+from streamkm.kernels.tile import Frame
+from streamkm.runtime import make_executor
+from streamkm.runtime.base import Executor
+from streamkm.typing import F64, I32, I64, Json, RowSource
+
+# Where and under what a fit runs: never part of what it computes, never saved.
+CIRCUMSTANCES = ("executor", "memory_limit", "run_dir")
+
+
+class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """The verbs of a fitted model, over data of any size."""
+
+    algorithm: ClassVar[str]
+    model_path: str | None = None  # where a command will save it; a run remembers it
+    n_clusters: int
+    random_state: Any
+    executor: str | Executor | None
+    memory_limit: int | str | None
+    run_dir: str | Path | None
+
+    cluster_centers_: F64
+    cluster_sizes_: I64
+    inertia_: float
+    n_iter_: int
+    labels_: I32
+    history_: list[Json]
+    frame_: Frame
+    sample_shape_: tuple[int, ...]
+    fingerprint_: str
+    n_features_in_: int
+
+    def predict(self, X: Any, out: str | Path | None = None, *, overwrite: bool = False) -> Any:
+        """Label rows with their nearest clusters.
+
+        Parameters
+        ----------
+        X
+            Rows, as for `fit`.
+        out
+            Where to write the labels of data that is not in memory, block by
+            block: a folder (Zarr), .npy, .csv or .parquet.
+        overwrite
+            Replace `out` if it exists.
+
+        Returns
+        -------
+        labels
+            int32, shape (n_samples,), for rows in memory; the path `out` where
+            it was given; a lazy dask array for a dask array.
+
+        Raises
+        ------
+        SourceError
+            If the data is not in memory and `out` is missing.
+        """
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False)
+        if hasattr(X, "__dask_graph__") and out is None:
+            return map_lazily(self, X, is_label=True)
+        if out is not None:
+            with self._running() as executor:
+                return write_labels(self, rows, out, executor, self.memory_limit, overwrite)
+        return self._labels(rows)
+
+    def transform(self, X: Any, out: str | Path | None = None, *, overwrite: bool = False) -> Any:
+        """Return the distances of rows to all centers.
+
+        Parameters
+        ----------
+        X, out, overwrite
+            As for `predict`.
+
+        Returns
+        -------
+        distances
+            Euclidean, float64, shape (n_samples, n_clusters); or `out`; or a
+            lazy dask array.
+        """
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False)
+        if hasattr(X, "__dask_graph__") and out is None:
+            return map_lazily(self, X, is_label=False)
+        if out is not None:
+            with self._running() as executor:
+                return write_distances(self, rows, out, executor, self.memory_limit, overwrite)
+        values = np.empty((rows.shape[0], len(self.cluster_centers_)))
+        needs_out(rows)
+        return write_distances(self, rows, values, make_executor("threads"), None, False)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit to rows in memory and return their labels."""
+        return self.fit(X, y, sample_weight).labels_
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return minus the weighted sum of squared distances to the nearest centers."""
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False)
+        weights = weights_of(rows, sample_weight)
+        with self._running() as executor, shipped(rows, executor) as source:
+            return -score_rows(self, source, weights, None, executor, self.memory_limit).inertia
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Save the fitted model as a small Zarr group, without pickle.
+
+        Raises
+        ------
+        StoreExistsError
+            If the path is taken and `overwrite` is False.
+        """
+        check_is_fitted(self)
+        save_model(self, path, overwrite=overwrite)
+
+    def json_parameters(self) -> Json:
+        """Return the parameters that decide the result, as JSON."""
+        values = {k: v for k, v in self.get_params(deep=False).items() if k not in CIRCUMSTANCES}
+        return {name: to_json(value) for name, value in values.items()}
+
+    def _labels(self, rows: RowSource) -> I32:
+        needs_out(rows)
+        values = np.empty(rows.shape[0], np.int32)
+        labels: I32 = write_labels(self, rows, values, make_executor("threads"), None, False)
+        return labels
+
+    def _rows(self, X: Any, *, reset: bool) -> RowSource:
+        if is_in_memory(X):
+            array = validate_data(
+                self, X, reset=reset, dtype="numeric", order="C", accept_sparse=False
+            )
+            return as_rows(np.asarray(array))
+        rows = as_rows(X)
+        if reset:
+            self.n_features_in_ = rows.shape[1]
+        elif rows.shape[1] != self.n_features_in_:
+            raise SourceError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        return rows
+
+    @contextmanager
+    def _running(self) -> Iterator[Executor]:
+        executor = make_executor(self.executor)
+        try:
+            yield executor
+        finally:
+            if executor is not self.executor:
+                executor.close()
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)

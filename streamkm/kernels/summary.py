@@ -1,0 +1,100 @@
+"""Moments as plain numbers, and what follows from them: the frame and the grids of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamkm.kernels.exact_sum import float_grid, integer_grid
+from streamkm.kernels.lloyd import Grids
+from streamkm.kernels.tile import Frame, is_exact_integer
+from streamkm.typing import F64, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Moments as plain numbers: what a store keeps and what a fit starts from.
+
+    Parameters
+    ----------
+    count, weight, max_weight
+        Rows, their total weight, the largest weight.
+    mean, m2
+        Weighted mean and weighted sum of squared deviations, shape (n_features,).
+    minimum, maximum
+        Shape (n_features,).
+    """
+
+    count: int
+    weight: float
+    max_weight: float
+    mean: F64
+    m2: F64
+    minimum: F64
+    maximum: F64
+
+    @property
+    def mean_variance(self) -> float:
+        """Mean over features of the weighted variance: the scale of `tol`."""
+        return float(np.mean(self.m2)) / self.weight if self.weight > 0 else 0.0
+
+    @property
+    def magnitude(self) -> F64:
+        """Largest absolute value of each feature."""
+        return np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+
+    def frame(self) -> Frame:
+        """Return the frame for distances."""
+        reach = np.maximum(self.maximum - self.mean, self.mean - self.minimum).max(initial=0.0)
+        exponent = int(np.frexp(reach)[1]) if reach > 0 else 0
+        return Frame(self.mean, float(np.ldexp(1.0, -exponent)))
+
+    def grids(
+        self, dtype: np.dtype[Any], *, is_weighted: bool, most_weight: float | None = None
+    ) -> Grids:
+        """Return the grids of sums over these rows.
+
+        Parameters
+        ----------
+        dtype
+            Of the rows: small integers are summed as integers.
+        is_weighted
+            Whether rows have weights.
+        most_weight
+            The largest weight, where it is not that of the data.
+        """
+        weight = self.max_weight if most_weight is None else most_weight
+        n_features = len(self.mean)
+        if is_exact_integer(dtype) and not is_weighted:
+            sums = integer_grid(n_features)
+        else:
+            sums = float_grid(self.magnitude * weight)
+        # Centers lie in the rows' bounding box, starts may not: leave 2^10 of room.
+        spread = np.array([float(np.sum((self.maximum - self.minimum) ** 2)) * weight * 1024.0])
+        weights = float_grid(np.array([weight])) if is_weighted else None
+        return Grids(sums, weights, float_grid(spread))
+
+    def to_json(self) -> Json:
+        """Return plain numbers for a store's attributes; floats round-trip exactly."""
+        return {
+            "count": self.count,
+            "weight": self.weight,
+            "max_weight": self.max_weight,
+            **{name: getattr(self, name).tolist() for name in ("mean", "m2", "minimum", "maximum")},
+        }
+
+    @classmethod
+    def from_json(cls, values: Json) -> Summary:
+        """Read what `to_json` wrote."""
+        arrays = {
+            name: np.asarray(values[name], np.float64)
+            for name in ("mean", "m2", "minimum", "maximum")
+        }
+        return cls(
+            count=int(values["count"]),
+            weight=float(values["weight"]),
+            max_weight=float(values["max_weight"]),
+            **arrays,
+        )
