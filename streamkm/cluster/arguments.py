@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from streamkm.cluster.passes import check_weights
 from streamkm.data.dataset import Dataset
 from streamkm.errors import SourceError
 from streamkm.sources.array import MemorySource

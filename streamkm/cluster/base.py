@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from streamkm.cluster.arguments import seed_of, weights_of
+from streamkm.cluster.arguments import digest_of_weights, seed_of, weights_of
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
