@@ -1,0 +1,84 @@
+"""What several tests share: byte-for-byte comparison, heavy-tailed data, measured commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, by its relative name."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def heavy_tailed(n_rows: int, n_features: int, seed: int = 0) -> NDArray[np.float32]:
+    """Log-normal float32 of either sign: plain float64 sums of it follow their order."""
+    rng = np.random.default_rng(seed)
+    values = rng.lognormal(0.0, 3.0, (n_rows, n_features))
+    return (values * rng.choice([-1.0, 1.0], values.shape)).astype(np.float32)
+
+
+@dataclass
+class Measured:
+    """What a command printed, returned, and took."""
+
+    status: int
+    out: str
+    err: str
+    peak_bytes: int
+
+
+def run_measured(words: list[str], cwd: Path, timeout_s: float = 280.0) -> Measured:
+    """Run `streamkm WORDS`, sampling the memory of its whole process tree."""
+    command = [sys.executable, "-m", "streamkm", *words]
+    with (
+        open(cwd / "out.txt", "w+") as out,
+        open(cwd / "err.txt", "w+") as err,
+        subprocess.Popen(command, cwd=cwd, stdout=out, stderr=err) as process,
+    ):
+        watched = psutil.Process(process.pid)
+        peak, begin = 0, time.monotonic()
+        while process.poll() is None:
+            peak = max(peak, _resident(watched))
+            if time.monotonic() - begin > timeout_s:
+                process.kill()
+                raise TimeoutError(words)
+            time.sleep(0.01)
+        out.seek(0)
+        err.seek(0)
+        return Measured(process.returncode, out.read(), err.read(), peak)
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    try:
+        for one in [process, *process.children(recursive=True)]:
+            total += one.memory_info().rss
+    except psutil.Error:
+        pass
+    return total
+
+
+def run_command(words: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `streamkm WORDS` and return what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "streamkm", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        env={**os.environ, **environment},
+    )

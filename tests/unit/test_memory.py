@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamkm.errors import MemoryLimitError
+from streamkm.runtime.memory import COPIES, MIB, RESERVED_BYTES, format_bytes, parse_bytes, plan_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1GiB", 1 << 30), ("512 MiB", 512 << 20), ("2GB", 2 * 10**9), ("1.5k", 1536), (77, 77), ("1e6", 10**6)],
+)
+def test_sizes_are_read(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "many", "-1", "0", "1 parsec", "1..2 GiB", "nan"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(MemoryLimitError, match="is not a size"):
+        parse_bytes(text)
+
+
+def test_sizes_are_written():
+    assert [format_bytes(x) for x in (5, 2048, 3 << 29)] == ["5 B", "2.0 KiB", "1.5 GiB"]
+
+
+@given(
+    st.integers(512, 16_384), st.integers(1, 16), st.integers(1, 1 << 28), st.integers(0, 1 << 28)
+)
+def test_a_plan_stays_under_its_limit_or_says_what_would_do(limit_mib, n_workers, unit, task):
+    def plan(limit):
+        return plan_memory(limit, n_workers, 1, unit_bytes=unit, task_bytes=task)
+
+    try:
+        found = plan(limit_mib * MIB)
+    except MemoryLimitError as error:
+        size = re.search(r"memory_limit=(\S+ \S+) or more", str(error))
+        assert size is not None
+        assert plan(parse_bytes(size[1]) + MIB).n_workers >= 1
+        return
+    spent = found.n_workers * (task + COPIES * found.block_bytes) + found.cache_bytes
+    assert RESERVED_BYTES + spent <= limit_mib * MIB
