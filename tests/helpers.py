@@ -71,7 +71,9 @@ def _resident(process: psutil.Process) -> int:
     return total
 
 
-def run_command(words: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_command(
+    words: list[str], cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run `streamkm WORDS` and return what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "streamkm", *words],

@@ -103,7 +103,7 @@ def closed(passes: Passes, states: tuple[FitState, ...]) -> list[Closed]:
         centers = [states[i].centers for i in rest]
         parts = passes.run_models(tasks.close, centers, stage="close", title="closing pass")
         for i, part in zip(rest, parts, strict=True):
-            found[i] = Closed(states[i], float(part.total.value()[0]), part.counts)
+            found[i] = Closed(states[i], part.value(), part.counts)
         passes.note(
             restarts=[states[i].restart for i in rest], inertia=[found[i].inertia for i in rest]
         )

@@ -108,7 +108,8 @@ class RunDir:
         """Return the newest readable checkpoint and the history up to it, or None."""
         for name in (CHECKPOINT, PREVIOUS):
             try:
-                with np.load(self.path / name) as arrays:
+                content = io.BytesIO((self.path / name).read_bytes())
+                with np.load(content) as arrays:
                     states = _read_states(arrays)
                     n_history = int(arrays["n_history"])
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

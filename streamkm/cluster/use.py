@@ -12,8 +12,6 @@ from streamkm.cluster.passes import Passes
 from streamkm.data.output import MemoryTarget, Target, open_output
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.exact_sum import float_grid
-from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.seeding import distances
 from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
@@ -97,26 +95,19 @@ def score_rows(
 ) -> Score:
     """Return inertia and counts of any rows under a model, and their classes where known."""
     passes = Passes(rows, weights, executor, memory_limit, model.cluster_centers_.size)
-    summary = passes.look(1).summary
-    centers = model.cluster_centers_
-    low = np.minimum(summary.minimum, centers.min(axis=0))
-    high = np.maximum(summary.maximum, centers.max(axis=0))
-    reach = np.array([float(((high - low) ** 2).sum()) * summary.max_weight])
-    grids = passes.data.grids
     n_classes = _count_classes(classes)
     context = tasks.ScoreContext(
         source=passes.source,
         weights=weights,
         classes=classes,
         n_classes=n_classes,
-        centers=centers,
+        centers=model.cluster_centers_,
         frame=model.frame_,
-        grids=Grids(grids.sums, grids.weights, float_grid(reach)),
     )
     parts = passes.run(tasks.score, context, stage="score", title="scoring")
     passes.note()
     table = parts[1].table if len(parts) > 1 else None
-    return Score(float(parts[0].total.value()[0]), parts[0].counts, table)
+    return Score(parts[0].value(), parts[0].counts, table)
 
 
 def _count_classes(classes: ColumnSource | None, block_rows: int = 1 << 20) -> int:

@@ -35,7 +35,8 @@ class BinnedSum:
 
     Notes
     -----
-    Keeps 59 to 79 bits below the largest magnitude; up to 2**43 values. A
+    Keeps 59 to 79 bits below the largest magnitude, down to 2**-960; up to 2**43
+    values. A
     value's slices are a function of the value alone, so that dropping the
     bins under the final top gives one result for every order of the data.
     """

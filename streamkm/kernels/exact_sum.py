@@ -44,9 +44,9 @@ class ExactSum:
     -----
     Integer data has one limb with unit 1. Floating-point data has two and
     keeps at least 60 bits below the largest magnitude: the error of a sum of
-    n values is at most n * magnitude * 2**-60. Equal multisets of values give
-    equal limbs, whatever the order, the grouping, or what was added and taken
-    back in between. Up to 2**41 values.
+    n values is at most n * magnitude * 2**-60 (for magnitudes above 2**-900).
+    Equal multisets of values give equal limbs, whatever the order, the grouping,
+    or what was added and taken back in between. Up to 2**41 values.
     """
 
     limbs: I64

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.kernels.assign import CenterArrays, FrameArrays, assign_tile
+from streamkm.kernels.binned_sum import BinnedSum, add_binned
 from streamkm.kernels.centers import Centers
 from streamkm.kernels.compiled import compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders, sum_rows
+from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
 from streamkm.kernels.tile import load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
@@ -26,13 +27,10 @@ class Grids:
     weights
         Unit exponents of the sums of sample weights, shape (2, 1), or None
         where every row weighs one.
-    inertia
-        Unit exponents of sums of squared distances, shape (2, 1).
     """
 
     sums: I32
     weights: I32 | None
-    inertia: I32
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +74,33 @@ class PartialSums:
 
 @dataclass(frozen=True, slots=True)
 class Inertia:
-    """Weighted sum of squared distances, and the rows and weight behind it by cluster."""
+    """Weighted sum of squared distances, and the rows of each cluster.
 
-    total: ExactSum
+    The sum finds its own grid: clusters may be far tighter than the data is wide.
+    """
+
+    total: BinnedSum
     counts: I64
 
     @classmethod
     def merge_all(cls, parts: Sequence[Inertia]) -> Inertia:
         """Add them all."""
         return cls(
-            ExactSum.merge_all([part.total for part in parts]),
+            BinnedSum.merge_all([part.total for part in parts]),
             np.sum([part.counts for part in parts], axis=0),
         )
 
+    def value(self) -> float:
+        """Return the inertia."""
+        return float(self.total.value()[0])
 
-def inertia_of(
-    sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int, grid: I32
-) -> Inertia:
-    """Sum squared distances exactly; rows with label -1 must not occur."""
+
+def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int) -> Inertia:
+    """Sum squared distances, order-free; rows with label -1 must not occur."""
     values = sq_dist if weights is None else sq_dist * weights
-    counts = np.bincount(labels, minlength=n_clusters).astype(np.int64)
-    return Inertia(sum_rows(values[:, None], grid), counts)
+    total = BinnedSum.zeros(1)
+    add_binned(np.ascontiguousarray(values[:, None]), len(values), total.limbs, total.top)
+    return Inertia(total, np.bincount(labels, minlength=n_clusters).astype(np.int64))
 
 
 class LloydAccumulator:

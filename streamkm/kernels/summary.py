@@ -71,10 +71,8 @@ class Summary:
             sums = integer_grid(n_features)
         else:
             sums = float_grid(self.magnitude * weight)
-        # Centers lie in the rows' bounding box, starts may not: leave 2^10 of room.
-        spread = np.array([float(np.sum((self.maximum - self.minimum) ** 2)) * weight * 1024.0])
         weights = float_grid(np.array([weight])) if is_weighted else None
-        return Grids(sums, weights, float_grid(spread))
+        return Grids(sums, weights)
 
     def to_json(self) -> Json:
         """Return plain numbers for a store's attributes; floats round-trip exactly."""

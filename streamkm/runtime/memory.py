@@ -146,7 +146,7 @@ def plan_memory(
         f"the work does not fit under {format_bytes(limit_bytes)}: one task needs "
         f"{format_bytes(task_bytes + scratch_bytes + COPIES * least_block)} beside "
         f"{format_bytes(reserved)} for Python and its libraries; "
-        f"give memory_limit={format_bytes(least + MIB)} or more"
+        f"give memory_limit={-(-least // MIB)}MiB or more"
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
-from streamkm.sources.streams import MAX_DEFLATE_RATIO, ForwardReader
+from streamkm.sources.streams import MAX_DEFLATE_RATIO, ForwardReader, Readable
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 
@@ -108,8 +108,9 @@ class _Member:
     path: str
     name: str
 
-    def __call__(self) -> BinaryIO:
-        return zipfile.ZipFile(self.path).open(self.name)  # type: ignore[return-value]
+    def __call__(self) -> Readable:
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.open(self.name)  # the member keeps the file open by itself
 
 
 def open_source(locator: str) -> NpySource:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
-from streamkm.sources.streams import ForwardReader, check_promise, file_reader
+from streamkm.sources.streams import Reader, check_promise, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 PIXELS: Final = 3072
@@ -55,7 +55,7 @@ class Batch:
     n_bytes: int
     n_rows: int
     is_pickle: bool
-    reader: ForwardReader = field(repr=False)
+    reader: Reader = field(repr=False)
 
     def records(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Label and pixels of rows `start` to `stop` of this batch, shape (n, 3073)."""
@@ -176,7 +176,7 @@ def check_promise_of_member(path: Path, size: int) -> None:
         check_promise(str(path), size)
 
 
-def _batch(name: str, offset: int, n_bytes: int, reader: ForwardReader) -> Batch:
+def _batch(name: str, offset: int, n_bytes: int, reader: Reader) -> Batch:
     if name.endswith(".bin"):
         if n_bytes == 0 or n_bytes % RECORD:
             raise SourceError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
-from streamkm.sources.streams import ForwardReader, check_promise, file_reader
+from streamkm.sources.streams import Reader, check_promise, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 TYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -36,7 +36,7 @@ class IdxSource:
     path: str
     dimensions: tuple[int, ...]
     stored: np.dtype[Any]
-    reader: ForwardReader = field(repr=False)
+    reader: Reader = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:

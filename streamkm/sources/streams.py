@@ -6,8 +6,9 @@ import gzip
 import threading
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 from streamkm.errors import SourceError
 
@@ -16,11 +17,55 @@ MAX_DEFLATE_RATIO: Final = 1032  # zlib's documented maximum
 
 
 class Readable(Protocol):
-    """Anything with `read(size)`."""
+    """Anything with `read(size)` and `close()`."""
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, none at the end."""
         ...
+
+    def close(self) -> None:
+        """Release it."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads exact stretches of bytes; picklable."""
+
+    def read_at(self, offset: int, size: int) -> bytearray:
+        """Return exactly `size` bytes from `offset`, or raise SourceError."""
+        ...
+
+
+class FileReader:
+    """Reads anywhere in a plain file; opened for each read, so nothing is kept open.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read_at(self, offset: int, size: int) -> bytearray:
+        """Return exactly `size` bytes from `offset`.
+
+        Raises
+        ------
+        SourceError
+            If the file ends before.
+        """
+        out = bytearray(size)
+        with open(self.path, "rb") as stream:
+            stream.seek(offset)
+            found = stream.readinto(out)
+        if found < size:
+            raise SourceError(
+                f"{Path(self.path).name}: truncated; {size - found} bytes are missing "
+                f"behind byte {offset + found}"
+            )
+        return out
 
 
 class ForwardReader:
@@ -56,6 +101,7 @@ class ForwardReader:
         """
         with self._lock:
             if self._stream is None or offset < self._position:
+                self._close()
                 self._stream = self._opener()
                 self._position = 0
             self._take(offset - self._position, None)
@@ -70,10 +116,10 @@ class ForwardReader:
             try:
                 piece = self._stream.read(min(PIECE_BYTES, size - done))
             except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
-                self._stream = None
+                self._close()
                 raise SourceError(f"{self._name}: damaged or truncated ({error})") from error
             if not piece:
-                self._stream = None
+                self._close()
                 raise SourceError(
                     f"{self._name}: truncated; the data ends at byte {self._position}, "
                     f"{size - done} bytes before what its header promises"
@@ -82,6 +128,14 @@ class ForwardReader:
                 out[done : done + len(piece)] = piece
             done += len(piece)
             self._position += len(piece)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def __del__(self) -> None:
+        self._close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"opener": self._opener, "name": self._name}
@@ -105,12 +159,9 @@ class InflateStream:
         self._rest = self._inflate.unconsumed_tail
         return piece
 
-
-def open_file(path: str) -> BinaryIO:
-    """Open a file, through gzip where its name says so."""
-    if path.endswith((".gz", ".tgz")):
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    return open(path, "rb")
+    def close(self) -> None:
+        """Forget the rest."""
+        self._rest = b""
 
 
 def check_promise(path: str, promised_bytes: int) -> None:
@@ -141,18 +192,22 @@ def _gzip_trailer(path: str) -> int:
 
 def _check_by_reading(path: str, promised_bytes: int) -> None:
     """Count what a gzip file holds: its trailer only speaks of its last member."""
-    reader = ForwardReader(_Opener(path), Path(path).name)
-    reader.read_at(promised_bytes, 0)
+    file_reader(path).read_at(promised_bytes, 0)
 
 
-class _Opener:
-    def __init__(self, path: str) -> None:
-        self.path = path
+@dataclass(frozen=True)
+class GzipOpener:
+    """Opens a gzip file at its beginning."""
 
-    def __call__(self) -> BinaryIO:
-        return open_file(self.path)
+    path: str
+
+    def __call__(self) -> Readable:
+        """Open it."""
+        return gzip.open(self.path, "rb")
 
 
-def file_reader(path: str) -> ForwardReader:
-    """Return a forward reader over a file, through gzip where its name says so."""
-    return ForwardReader(_Opener(path), Path(path).name)
+def file_reader(path: str) -> Reader:
+    """Return a reader of a file's bytes, through gzip where its name says so."""
+    if path.endswith((".gz", ".tgz")):
+        return ForwardReader(GzipOpener(path), Path(path).name)
+    return FileReader(path)

@@ -57,9 +57,7 @@ def close(group: Any, context: FitContext) -> PassResult:
         for model, parts in zip(models, found, strict=True):
             labels, sq_dist = assign(rows, model)
             refuse_bad(labels, start)
-            parts.append(
-                inertia_of(sq_dist, labels, weights, len(model.exact), context.grids.inertia)
-            )
+            parts.append(inertia_of(sq_dist, labels, weights, len(model.exact)))
 
     stats = read_group(group, context, consume)
     return PassResult(tuple(Inertia.merge_all(parts) for parts in found), stats)

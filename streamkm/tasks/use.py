@@ -11,7 +11,7 @@ from streamkm.data.output import Target
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.contingency import Contingency, count_pairs
-from streamkm.kernels.lloyd import Grids, Inertia, inertia_of
+from streamkm.kernels.lloyd import Inertia, inertia_of
 from streamkm.kernels.seeding import distances
 from streamkm.kernels.tile import Frame
 from streamkm.tasks.base import PassResult, PassStats, read_group, refuse_bad, refuse_bad_values
@@ -38,7 +38,6 @@ class ScoreContext:
     n_classes: int
     centers: F64
     frame: Frame
-    grids: Grids
 
 
 def score(group: Any, context: ScoreContext) -> PassResult:
@@ -50,8 +49,7 @@ def score(group: Any, context: ScoreContext) -> PassResult:
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         labels, sq_dist = assign(rows, model)
         refuse_bad(labels, start)
-        grid = context.grids.inertia
-        inertias.append(inertia_of(sq_dist, labels, weights, len(model.exact), grid))
+        inertias.append(inertia_of(sq_dist, labels, weights, len(model.exact)))
         if context.classes is not None:
             classes = context.classes.read(start, start + len(rows))
             tables.append(count_pairs(labels, classes, len(model.exact), context.n_classes))

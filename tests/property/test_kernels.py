@@ -92,7 +92,9 @@ def test_sums_equal_numpy_on_integers(rng):
     rows = rng.integers(0, 256, (40_000, 3), np.uint8)
     summary = summary_of(rows)
     centers = rows[:4].astype(np.float64)
-    one = LloydAccumulator(prepare(centers, summary.frame()), summary.grids(rows.dtype, is_weighted=False))
+    one = LloydAccumulator(
+        prepare(centers, summary.frame()), summary.grids(rows.dtype, is_weighted=False)
+    )
     labels = one.add(rows, None)
     for k in range(4):
         np.testing.assert_array_equal(
@@ -110,7 +112,9 @@ def test_a_whole_weight_equals_repeated_rows(seed):
         return
     summary = summary_of(rows)
     centers = prepare(rows[:2], summary.frame())
-    grids = summary_of(rows, weights.astype(float)).grids(rows.dtype, is_weighted=True, most_weight=4.0)
+    grids = summary_of(rows, weights.astype(float)).grids(
+        rows.dtype, is_weighted=True, most_weight=4.0
+    )
     weighted = LloydAccumulator(centers, grids)
     weighted.add(rows, weights.astype(float))
     plain = LloydAccumulator(centers, grids)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkm.keyed import SHUFFLE, generator, row_key
 from streamkm.kernels.hashing import permute, uniform_rows
+from streamkm.keyed import SHUFFLE, generator, row_key
 
 
 @given(st.integers(1, 3000), st.integers(0, 100))

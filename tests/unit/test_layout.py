@@ -29,7 +29,11 @@ def test_blocks_are_whole_units_where_they_fit(n_rows, row_bytes, unit_rows, blo
     rows = block_rows_for(n_rows, row_bytes, unit_rows, block_bytes)
     assert 1 <= rows <= n_rows
     assert rows * row_bytes <= max(block_bytes, row_bytes, unit_rows * row_bytes)
-    if rows < n_rows and unit_rows * row_bytes <= block_bytes and unit_rows < block_bytes // row_bytes:
+    if (
+        rows < n_rows
+        and unit_rows * row_bytes <= block_bytes
+        and unit_rows < block_bytes // row_bytes
+    ):
         assert rows % unit_rows == 0
 
 

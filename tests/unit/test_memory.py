@@ -7,12 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkm.errors import MemoryLimitError
-from streamkm.runtime.memory import COPIES, MIB, RESERVED_BYTES, format_bytes, parse_bytes, plan_memory
+from streamkm.runtime.memory import (
+    COPIES,
+    MIB,
+    RESERVED_BYTES,
+    format_bytes,
+    parse_bytes,
+    plan_memory,
+)
 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1GiB", 1 << 30), ("512 MiB", 512 << 20), ("2GB", 2 * 10**9), ("1.5k", 1536), (77, 77), ("1e6", 10**6)],
+    [
+        ("1GiB", 1 << 30),
+        ("512 MiB", 512 << 20),
+        ("2GB", 2 * 10**9),
+        ("1.5k", 1536),
+        (77, 77),
+        ("1e6", 10**6),
+    ],
 )
 def test_sizes_are_read(text, size):
     assert parse_bytes(text) == size
@@ -38,9 +52,9 @@ def test_a_plan_stays_under_its_limit_or_says_what_would_do(limit_mib, n_workers
     try:
         found = plan(limit_mib * MIB)
     except MemoryLimitError as error:
-        size = re.search(r"memory_limit=(\S+ \S+) or more", str(error))
+        size = re.search(r"memory_limit=(\S+) or more", str(error))
         assert size is not None
-        assert plan(parse_bytes(size[1]) + MIB).n_workers >= 1
+        assert plan(size[1]).n_workers >= 1
         return
     spent = found.n_workers * (task + COPIES * found.block_bytes) + found.cache_bytes
     assert RESERVED_BYTES + spent <= limit_mib * MIB

@@ -1,0 +1,146 @@
+"""Everything that `fit` takes gives the same model; what is streamed comes back streamed."""
+
+from __future__ import annotations
+
+import dask.array as da
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+from distributed import Client, LocalCluster
+
+import streamkm
+from streamkm import KMeans
+from streamkm.errors import ClusterError, SourceError
+from streamkm.runtime.dask_cluster import DistributedExecutor
+
+
+@pytest.fixture
+def rows(rng):
+    return np.concatenate([rng.normal(size=(700, 5)) + 3 * i for i in range(4)]).astype(np.float32)
+
+
+def fit(X, **more):
+    return KMeans(4, random_state=0, tol=0, **more).fit(X)
+
+
+def test_every_kind_of_input_gives_the_same_bits(rows):
+    expected = fit(rows)
+    np.save("x.npy", rows)
+    array = zarr.create_array("x.zarr", shape=rows.shape, dtype="f4", chunks=(333, 2))
+    array[:] = rows
+    with h5py.File("x.h5", "w") as file:
+        file.create_dataset("X", data=rows, chunks=(100, 3), compression="gzip")
+    store = streamkm.convert(rows, "store.zarr", chunk_rows=150)
+    with h5py.File("x.h5") as file:
+        inputs = {
+            "list": rows.tolist(),
+            "fortran": np.asfortranarray(rows),
+            "frame": pd.DataFrame(rows),
+            "npy": "x.npy",
+            "foreign zarr": "x.zarr",
+            "zarr array": array,
+            "hdf5 path": "x.h5:X",
+            "hdf5 dataset": file["X"],
+            "store": store,
+            "store path": "store.zarr",
+            "dask": da.from_array(rows, chunks=(400, 5)),
+            "dask in columns": da.from_array(rows, chunks=(1000, 2)),
+        }
+        for name, value in inputs.items():
+            found = fit(value)
+            assert found.inertia_ == pytest.approx(expected.inertia_, rel=1e-12), name
+            np.testing.assert_allclose(
+                found.cluster_centers_, expected.cluster_centers_, rtol=1e-12
+            )
+            if name not in ("list", "frame"):  # a list is float64: another dtype, other grids
+                assert found.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes(), name
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_arrays_in_memory_travel_to_every_executor(executor, rows):
+    expected = fit(rows, executor="serial")
+    assert (
+        fit(rows, executor=executor).cluster_centers_.tobytes()
+        == expected.cluster_centers_.tobytes()
+    )
+
+
+def test_predict_on_a_dask_array_is_lazy(rows):
+    model = fit(rows)
+    array = da.from_array(rows, chunks=(500, 5))
+    labels = model.predict(array)
+    assert isinstance(labels, da.Array)
+    assert labels.chunks == (array.chunks[0],)
+    np.testing.assert_array_equal(labels.compute(), model.labels_)
+    distances = model.transform(array)
+    assert distances.shape == (2800, 4)
+    np.testing.assert_array_equal(distances.compute(), model.transform(rows))
+
+
+def test_a_dask_array_of_unknown_length_says_what_to_call(rows):
+    array = da.from_array(rows, chunks=(500, 5))
+    with pytest.raises(SourceError, match="compute_chunk_sizes"):
+        fit(array[array[:, 0] > 0])
+
+
+def test_weights_of_a_store_are_used(rows, rng):
+    weights = rng.integers(0, 3, len(rows)).astype(np.float64)
+    store = streamkm.convert(rows, "x.zarr", chunk_rows=300)
+    group = zarr.open_group("x.zarr", mode="r+")
+    group.create_array("sample_weight", shape=weights.shape, dtype="f8", chunks=(300,))[:] = weights
+    a = fit(streamkm.open_dataset("x.zarr"))
+    b = fit(rows, executor="serial")
+    c = KMeans(4, random_state=0, tol=0).fit(rows, sample_weight=weights)
+    assert (
+        a.cluster_centers_.tobytes() == c.cluster_centers_.tobytes() != b.cluster_centers_.tobytes()
+    )
+    assert store.sample_weight is None
+
+
+@pytest.mark.filterwarnings(
+    "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_cluster_takes_arrays_and_refuses_what_its_workers_cannot_see(rows):
+    store = streamkm.convert(rows, "x.zarr", chunk_rows=300)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        with Client(cluster) as client:
+            executor = DistributedExecutor(client=client)
+            expected = fit(rows, executor="serial").cluster_centers_.tobytes()
+            assert fit(rows, executor=executor).cluster_centers_.tobytes() == expected
+            array = da.from_array(rows, chunks=(400, 5)).persist()
+            assert fit(array, executor=executor).cluster_centers_.tobytes() == expected
+            model = fit(store, executor=executor)
+            model.predict(store, out="labels.zarr")
+            labels = zarr.open_array("labels.zarr", mode="r")[:]
+            np.testing.assert_array_equal(labels, model.predict(rows))
+
+            class Unseen:
+                shape, dtype, info, labels = store.shape, store.dtype, store.info, None
+
+                def read(self, start, stop):
+                    from pathlib import Path
+
+                    return np.frombuffer(Path("only-here.bin").read_bytes())
+
+            with pytest.raises(ClusterError, match="workers cannot read the data"):
+                executor.preflight(Unseen())
+
+
+def test_bytes_read_are_those_of_the_chunk_files(rows):
+    from pathlib import Path
+
+    store = streamkm.convert(rows, "x.zarr", chunk_rows=200)
+    stored = sum(f.stat().st_size for f in Path("x.zarr/X/c").rglob("*") if f.is_file())
+    model = fit(store, n_init=4, init="random", executor="processes")
+    passes = [r for r in model.history_ if r["stage"] == "assign"]
+    metadata = 40_000  # each process reads zarr.json when it opens the store
+    assert all(stored <= r["bytes_read"] < stored + metadata for r in passes)
+    assert {r["bytes_decoded"] for r in passes} == {rows.nbytes}
+    cached = fit(store, n_init=4, init="random", executor="threads")
+    later = [r for r in cached.history_ if r["stage"] == "assign"][1:]
+    assert {r["bytes_read"] for r in later} == {0}  # what fits is kept; hits count in neither
+    assert {r["bytes_decoded"] for r in later} == {0}
