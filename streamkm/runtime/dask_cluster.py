@@ -13,6 +13,7 @@ from distributed import Client, LocalCluster
 from streamkm.errors import ClusterError, StreamKMError
 from streamkm.runtime.base import C, M
 from streamkm.runtime.dask_executor import pass_graph
+from streamkm.runtime.dask_input import DaskRows
 from streamkm.runtime.events import GroupDone
 from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
 
@@ -103,6 +104,8 @@ class DistributedExecutor:
                 raise ClusterError(
                     f"the scheduler at {address} has no workers; start some: dask worker {address}"
                 ) from error
+        if isinstance(source, DaskRows):
+            source = None  # its chunks are the cluster's own
         try:
             self.client.run(probe, source)
         except ModuleNotFoundError as error:

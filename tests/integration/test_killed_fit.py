@@ -24,7 +24,7 @@ SETTINGS = {
     "init": "k-means||",
     "random_state": 5,
     "tol": 0,
-    "max_iter": 40,
+    "max_iter": 60,
 }
 
 SCRIPT = f"""
@@ -54,9 +54,11 @@ def test_killed_five_times_and_resumed_elsewhere(kind, tmp_path, rng):
             [sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
-            process.stdout.readline()
+            for _ in range(moments.randint(4, 12)):  # so many passes further, then at any moment
+                while process.stdout.readline() not in ("PassDone\n", ""):
+                    pass
             try:
-                process.wait(moments.uniform(0.0, 0.5))
+                process.wait(moments.uniform(0.0, 0.03))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
