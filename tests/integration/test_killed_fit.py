@@ -21,40 +21,43 @@ KILLS = 5
 SETTINGS = {
     "n_clusters": 8,
     "n_init": 4,
-    "init": "k-means||",
     "random_state": 5,
     "tol": 0,
     "max_iter": 60,
 }
 
 SCRIPT = f"""
+import sys
 import streamkm
 from streamkm.runtime import make_executor
 
 executor = make_executor("threads", 2)
 executor.listener = lambda event: print(type(event).__name__, flush=True)
-streamkm.KMeans(**{SETTINGS!r}, executor=executor, run_dir="run").fit("x.zarr")
+streamkm.KMeans(**{SETTINGS!r}, init=sys.argv[1], executor=executor, run_dir="run").fit("x.zarr")
 """
 
 
-@pytest.mark.parametrize("kind", ["uint8", "lognormal float32"])
+@pytest.mark.parametrize(
+    ("kind", "init", "n_seeding"), [("uint8", "k-means||", 6), ("lognormal float32", "random", 0)]
+)
 @pytest.mark.filterwarnings(
     "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-def test_killed_five_times_and_resumed_elsewhere(kind, tmp_path, rng):
+def test_killed_five_times_and_resumed_elsewhere(kind, init, n_seeding, tmp_path, rng):
     rows = heavy_tailed(120_000, 16)
     if kind == "uint8":
         rows = rng.integers(0, 256, rows.shape, np.uint8)
     streamkm.convert(rows, "x.zarr", chunk_rows=5000)
-    whole = KMeans(**SETTINGS, executor="serial").fit("x.zarr")
+    whole = KMeans(**SETTINGS, init=init, executor="serial").fit("x.zarr")
     moments = random.Random(7)
     killed = 0
     for _ in range(KILLS):
         with subprocess.Popen(
-            [sys.executable, "-c", SCRIPT], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SCRIPT, init], cwd=tmp_path, stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
-            for _ in range(moments.randint(4, 12)):  # so many passes further, then at any moment
+            n_passes = moments.randint(1, 3) + (n_seeding if not killed else 0)
+            for _ in range(n_passes):  # a few further, then at any moment
                 while process.stdout.readline() not in ("PassDone\n", ""):
                     pass
             try:
