@@ -9,7 +9,7 @@ import numpy as np
 
 from streamkm.data.dataset import Dataset
 from streamkm.data.spec import KEY
-from streamkm.data.store import chunk_file, open_group, stored_bytes
+from streamkm.data.store import chunk_file, open_group, stored_bytes, writable_array
 from streamkm.errors import StoreError
 from streamkm.kernels.summary import Summary
 
@@ -55,7 +55,7 @@ def dataset_facts(path: Path) -> dict[str, Any]:
         "range": f"{moments.minimum.min():.6g} to {moments.maximum.max():.6g}",
         "mean": float(moments.mean.mean()),
         "mean_std": float(np.sqrt(variance).mean()),
-        "sample_rows": int(dataset.array("sample").shape[0]),
+        "sample_rows": len(dataset.sample()[0]),
         "source": spec.source,
         "shuffled": "no" if spec.shuffle_seed is None else f"seed {spec.shuffle_seed}",
         "dropped_rows": spec.n_dropped,
@@ -84,11 +84,11 @@ def model_facts(path: Path) -> dict[str, Any]:
 def unfinished_facts(path: Path, staging: Path) -> dict[str, Any]:
     """Return how far a conversion came."""
     try:
-        x = open_group(str(staging))["X"]
-        n_chunks = -(-x.shape[0] // x.chunks[0])  # type: ignore[union-attr]
-    except (KeyError, StoreError) as error:
+        x = writable_array(staging, "X")
+        n_chunks = -(-x.shape[0] // x.chunks[0])
+    except (KeyError, FileNotFoundError) as error:
         raise StoreError(f"{path}: a conversion that has hardly begun; run it again") from error
-    done = sum(chunk_file(staging, "X", i, 2).exists() for i in range(n_chunks))
+    done = sum(chunk_file(x, i).exists() for i in range(n_chunks))
     return {
         "store": str(path),
         "complete": False,

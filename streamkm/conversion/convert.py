@@ -140,7 +140,8 @@ def convert(
         runner = make_executor(executor)
         try:
             row_bytes = source.shape[1] * source.dtype.itemsize
-            rows = chunk_rows or default_chunk_rows(source.shape[0], row_bytes)
+            unit = source.info.natural_rows
+            rows = chunk_rows or default_chunk_rows(source.shape[0], row_bytes, unit)
             memory = plan_memory(
                 memory_limit,
                 runner.n_workers,
@@ -184,7 +185,7 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     # The fragments' blocks are part of the plan: another memory limit begins again.
     fragment_rows = block_rows if shuffled else 0
     staging.prepare(spec, {**identity, "fragment_rows": fragment_rows}, overwrite=overwrite)
-    context = _context(job)
+    context = _context(job, *staging.arrays(spec))
     if shuffled:
         _announce(job, "shuffle", "shuffling: sorting rows into fragments")
         sequential = job.source.info.is_sequential
@@ -198,7 +199,7 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     staging.finalise(spec, moments.summary(), sample)
 
 
-def _context(job: Conversion) -> tasks.ConvertContext:
+def _context(job: Conversion, x: Any = None, y: Any = None) -> tasks.ConvertContext:
     spec = job.spec
     columns: tuple[tuple[str, int], ...] = ((spec.dtype, spec.n_features),)
     if spec.target_dtype is not None:
@@ -208,10 +209,13 @@ def _context(job: Conversion) -> tasks.ConvertContext:
         folder = str(job.staging.fragments.absolute())
         fragments = FragmentLayout(folder, spec.n_rows, spec.chunk_rows, columns)
     capacity = sample_capacity(spec.n_rows, spec.row_bytes)
+    if capacity == spec.n_rows:
+        capacity = 0  # the sample is all rows: they are stored once
     return tasks.ConvertContext(
         source=job.source,
         classes=job.classes,
-        target=str(job.staging.path.absolute()),
+        x=x,
+        y=y,
         chunk_rows=spec.chunk_rows,
         fragments=fragments,
         shuffle_key=row_key(spec.shuffle_seed or 0, SHUFFLE),

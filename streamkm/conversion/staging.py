@@ -16,7 +16,14 @@ import zarr
 from zarr.storage import LocalStore
 
 from streamkm.data.spec import DatasetSpec
-from streamkm.data.store import chunk_file, create_array, discard, remove_leftovers
+from streamkm.data.store import (
+    Array,
+    chunk_file,
+    create_array,
+    discard,
+    remove_leftovers,
+    writable_array,
+)
 from streamkm.errors import StorageError, StoreError, StoreExistsError, StreamKMError
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.summary import Summary
@@ -82,6 +89,12 @@ class Staging:
             create_array(group, "y", shape[:1], y_dtype, spec.chunk_rows, spec.codec)
         Path(self.path, PLAN).write_text(plan)  # last: a plan says that the arrays are there
 
+    def arrays(self, spec: DatasetSpec) -> tuple[Array, Array | None]:
+        """Return X and y, open for writing."""
+        path = self.path.absolute()
+        has_labels = spec.target_dtype is not None
+        return writable_array(path, "X"), writable_array(path, "y") if has_labels else None
+
     def verify(self, spec: DatasetSpec) -> str:
         """Check that every chunk is there and return the digest of their checksums.
 
@@ -91,10 +104,11 @@ class Staging:
             If one is missing or empty; names it.
         """
         digest = hashlib.sha256()
-        names = ["X"] + (["y"] if spec.target_dtype is not None else [])
-        for name in names:
+        for array in self.arrays(spec):
+            if array is None:
+                continue
             for index in range(-(-spec.n_rows // spec.chunk_rows)):
-                file = chunk_file(self.path, name, index, 2 if name == "X" else 1)
+                file = chunk_file(array, index)
                 try:
                     with open(file, "rb") as stream:
                         stream.seek(-4, 2)  # the crc32c that closes every chunk
@@ -108,7 +122,8 @@ class Staging:
         fingerprint = self.verify(spec)
         group = zarr.open_group(LocalStore(self.path), mode="r+")
         chosen = sample.by_row()
-        for name, values in (("sample", chosen.rows), ("sample_index", chosen.indices)):
+        arrays = {"sample": chosen.rows, "sample_index": chosen.indices}
+        for name, values in arrays.items() if len(chosen.rows) else ():
             if name in group:
                 del group[name]
             array = create_array(group, name, values.shape, values.dtype, len(values), spec.codec)

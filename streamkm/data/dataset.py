@@ -122,7 +122,9 @@ class Dataset:
         return rows
 
     def sample(self) -> tuple[I64, Rows]:
-        """Row numbers and rows of the stored uniform sample, by row number."""
+        """Row numbers and rows of the uniform sample, by row number: all rows of small data."""
+        if "sample" not in self.group:
+            return np.arange(self.shape[0]), self.read(0, self.shape[0])
         return np.asarray(self.array("sample_index")[:]), np.asarray(self.array("sample")[:])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CHUNK_BYTES: Final = 16 << 20
-MIN_CHUNK_BYTES: Final = 1 << 20
+MIN_CHUNK_BYTES: Final = 2 << 20
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
 GROUP_BYTES: Final = 512 << 20
 MIN_GROUPS: Final = 32
@@ -57,11 +57,21 @@ class Group:
             yield Block(start, min(start + self.block_rows, self.stop))
 
 
-def default_chunk_rows(n_rows: int, row_bytes: int) -> int:
-    """Return the rows of a chunk: about 16 MiB, less for small data, at least one row."""
+def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
+    """Return the rows of a chunk: about 16 MiB, less for small data, at least one row.
+
+    Parameters
+    ----------
+    unit_rows
+        Rows that the source stores together: a chunk is a multiple of it where
+        it can be, so that nothing is decoded twice.
+    """
     total = n_rows * row_bytes
     wanted = min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, total // MIN_CHUNKS))
-    return int(min(max(wanted // row_bytes, 1), n_rows))
+    rows = max(wanted // row_bytes, 1)
+    if rows > unit_rows:
+        rows -= rows % unit_rows
+    return int(min(rows, n_rows))
 
 
 def plan_groups(

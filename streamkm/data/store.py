@@ -98,9 +98,10 @@ def create_array(
     )
 
 
-def chunk_file(path: str | Path, name: str, index: int, n_dimensions: int) -> Path:
-    """Return where chunk `index` along the rows lies."""
-    return Path(path, name, "c", str(index), *("0",) * (n_dimensions - 1))
+def chunk_file(array: Array, index: int) -> Path:
+    """Return where chunk `index` along the rows of a local array lies."""
+    root = Path(str(array.store).removeprefix("file://"), array.path)
+    return Path(root, "c", str(index), *("0",) * (array.ndim - 1))
 
 
 def remove_leftovers(path: Path) -> None:

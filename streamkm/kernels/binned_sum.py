@@ -7,6 +7,7 @@ Nguyen, "Parallel Reproducible Summation", 2015, section 4).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from streamkm.typing import F64, I32, I64
 BINS: Final = 4
 BIN_BITS: Final = 20
 LOWEST_TOP: Final = -45
+RECIPROCAL: Final = 1.5 * 2.0**52
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +79,52 @@ def _add_binned(limbs: I64, other: I64, shift: I32) -> None:
 
 
 @compiled
-def add_binned(
-    values: F64, n_rows: int, limbs: I64, top: I32
+def _set_constants(constants: F64, j: int, top: int) -> None:  # pragma: no cover - compiled
+    for i in range(BINS):
+        constants[i, j] = math.ldexp(1.5, 52 + BIN_BITS * (top - i))
+    # A value rounds to zero in every bin whose half unit it does not exceed.
+    constants[BINS, j] = math.ldexp(1.0, BIN_BITS * (top + 1) - 1)
+
+
+@compiled
+def bin_constants(top: I32) -> F64:  # pragma: no cover - compiled
+    """Return what rounds to each bin and what bounds the top one, shape (BINS + 1, n_features)."""
+    constants = np.empty((BINS + 1, len(top)))
+    for j in range(len(top)):
+        _set_constants(constants, j, top[j])
+    return constants
+
+
+@compiled
+def _raise_top(
+    limbs: I64, top: I32, constants: F64, j: int, largest: float
 ) -> None:  # pragma: no cover - compiled
-    """Add the rows of a tile to a BinnedSum in place, raising its top bin where needed."""
+    exponent = math.frexp(largest)[1]
+    need = -((BIN_BITS - 1 - exponent) // BIN_BITS)
+    shift = need - top[j]
+    for i in range(BINS - 1, -1, -1):
+        limbs[i, j] = limbs[i - shift, j] if i >= shift else 0
+    top[j] = need
+    _set_constants(constants, j, need)
+
+
+@compiled
+def add_binned(
+    values: F64, n_rows: int, limbs: I64, top: I32, constants: F64
+) -> None:  # pragma: no cover - compiled
+    """Add the rows of a tile to a BinnedSum in place, raising its top bin where needed.
+
+    `constants` are those of `bin_constants(top)`, kept from tile to tile.
+    """
     n_features = values.shape[1]
-    scratch = np.zeros((BINS, n_features))
-    constants = np.empty((BINS, n_features))
     largest = np.zeros(n_features)
     for i in range(n_rows):
         for j in range(n_features):
             largest[j] = max(largest[j], abs(values[i, j]))
     for j in range(n_features):
-        # A value rounds to zero in every bin whose half unit it does not exceed.
-        exponent = int(np.ceil(np.log2(largest[j]))) + 1 if largest[j] > 0.0 else -2000
-        need = max(LOWEST_TOP, int(np.ceil((exponent - (BIN_BITS - 1)) / BIN_BITS)))
-        shift = need - top[j]
-        if shift > 0:
-            for i in range(BINS - 1, -1, -1):
-                limbs[i, j] = limbs[i - shift, j] if i >= shift else 0
-            top[j] = need
-        for i in range(BINS):
-            constants[i, j] = 1.5 * 2.0 ** (52.0 + BIN_BITS * (top[j] - i))
+        if largest[j] > constants[BINS, j]:
+            _raise_top(limbs, top, constants, j, largest[j])
+    scratch = np.zeros((BINS, n_features))
     c0, c1, c2, c3 = constants[0], constants[1], constants[2], constants[3]
     s0, s1, s2, s3 = scratch[0], scratch[1], scratch[2], scratch[3]
     for i in range(n_rows):
@@ -116,5 +142,11 @@ def add_binned(
             s3[j] += (rest + c3[j]) - c3[j]
     for i in range(BINS):
         for j in range(n_features):
-            unit = 2.0 ** (-float(BIN_BITS * (top[j] - i)))
-            limbs[i, j] += np.int64(scratch[i, j] * unit)
+            # The constant is 1.5 * 2**52 units: dividing by its power of two is exact.
+            limbs[i, j] += np.int64(scratch[i, j] * (RECIPROCAL / constants[i, j]))
+
+
+def add_column(total: BinnedSum, values: F64) -> None:
+    """Add numbers to a sum of one feature, in place."""
+    column = np.ascontiguousarray(values[:, None])
+    add_binned(column, len(column), total.limbs, total.top, bin_constants(total.top))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.kernels.assign import CenterArrays, FrameArrays, assign_tile
-from streamkm.kernels.binned_sum import BinnedSum, add_binned
+from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.centers import Centers
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
@@ -99,7 +99,7 @@ def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int) 
     """Sum squared distances, order-free; rows with label -1 must not occur."""
     values = sq_dist if weights is None else sq_dist * weights
     total = BinnedSum.zeros(1)
-    add_binned(np.ascontiguousarray(values[:, None]), len(values), total.limbs, total.top)
+    add_column(total, values)
     return Inertia(total, np.bincount(labels, minlength=n_clusters).astype(np.int64))
 
 

@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamkm.kernels.binned_sum import BinnedSum, add_binned
+from streamkm.kernels.binned_sum import BinnedSum, add_binned, add_column, bin_constants
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.summary import Summary
 from streamkm.kernels.tile import load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 FIRST_BAD_ROWS: Final = 5
+LEAST_TILE_ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,9 @@ class MomentsAccumulator:
         """Add a block whose first row is row `start` of the data."""
         native, table = readable(rows)
         is_bad = np.zeros(len(rows), np.bool_)
-        sums = (self.sums.limbs, self.sums.top, self.squares.limbs, self.squares.top)
-        _moments_block(native, table, weights, self.shift, self.range, sums, is_bad)
+        sums = (self.sums.limbs, self.sums.top, bin_constants(self.sums.top))
+        squares = (self.squares.limbs, self.squares.top, bin_constants(self.squares.top))
+        _moments_block(native, table, weights, self.shift, self.range, sums, squares, is_bad)
         bad = np.flatnonzero(is_bad)
         good_weights = np.ones(len(rows)) if weights is None else weights
         if len(bad):
@@ -111,8 +113,7 @@ class MomentsAccumulator:
             self.n_bad += len(bad)
             self.bad_rows = sorted(self.bad_rows + (bad[:FIRST_BAD_ROWS] + start).tolist())
         self.count += len(good_weights)
-        column = np.ascontiguousarray(good_weights[:, None])
-        add_binned(column, len(column), self.weight.limbs, self.weight.top)
+        add_column(self.weight, good_weights)
         self.max_weight = max(self.max_weight, float(good_weights.max(initial=0.0)))
 
     def result(self) -> Moments:
@@ -157,14 +158,14 @@ def _moments_block(
     weights: F64 | None,
     shift: F64,
     span: F64,
-    sums: tuple[I64, I32, I64, I32],
+    sums: tuple[I64, I32, F64],
+    squares: tuple[I64, I32, F64],
     is_bad: NDArray[np.bool_],
 ) -> None:  # pragma: no cover - compiled
-    sum_limbs, sum_top, square_limbs, square_top = sums
     n_rows, d = rows.shape
-    step = tile_rows(d, 1)
+    step = max(tile_rows(d, 1), LEAST_TILE_ROWS)  # each tile costs a few passes over columns
     tile = np.empty((step, d))
-    squares = np.empty((step, d))
+    squared = np.empty((step, d))
     low, high = span[0], span[1]
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
@@ -181,10 +182,10 @@ def _moments_block(
                     high[j] = max(high[j], value)
                     value -= shift[j]
                     tile[i, j] = weight * value
-                    squares[i, j] = weight * (value * value)
+                    squared[i, j] = weight * (value * value)
             else:
                 is_bad[start + i] = True
                 tile[i, :] = 0.0
-                squares[i, :] = 0.0
-        add_binned(tile, n, sum_limbs, sum_top)
-        add_binned(squares, n, square_limbs, square_top)
+                squared[i, :] = 0.0
+        add_binned(tile, n, sums[0], sums[1], sums[2])
+        add_binned(squared, n, squares[0], squares[1], squares[2])

@@ -54,7 +54,7 @@ class SelectedRows:
     @classmethod
     def pick(cls, capacity: int, keys: F64, start: int, rows: Rows) -> SelectedRows:
         """Select from one block whose first row is row `start`; infinite keys never win."""
-        usable = np.flatnonzero(np.isfinite(keys))
+        usable = np.flatnonzero(np.isfinite(keys))[: None if capacity else 0]
         if len(usable) > capacity:
             # All that tie with the last are kept here, so that the sort below breaks the tie.
             bound = np.partition(keys[usable], capacity - 1)[capacity - 1]

@@ -190,9 +190,9 @@ def _batch(name: str, offset: int, n_bytes: int, reader: Reader) -> Batch:
     return Batch(name, offset, n_bytes, len(labels), is_pickle=True, reader=reader)
 
 
-def _unpickle(raw: bytearray, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _unpickle(raw: NDArray[np.uint8], name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     try:
-        content = ArrayUnpickler(io.BytesIO(raw), encoding="bytes").load()
+        content = ArrayUnpickler(io.BytesIO(raw.data), encoding="bytes").load()
         labels = np.asarray(content[b"labels"], np.uint8)
         pixels = np.asarray(content[b"data"], np.uint8)
     except SourceError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ import numpy as np
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
+from streamkm.sources.hdf5_chunks import filters_of, read_rows
 from streamkm.sources.streams import ForwardReader, InflateStream
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
@@ -35,6 +37,7 @@ class Hdf5Source:
     array_shape: tuple[int, ...]
     stored: np.dtype[Any]
     chunks: tuple[int, ...] | None
+    filters: tuple[int, ...]
     stored_bytes: int
     reader: ForwardReader | None = field(repr=False)
 
@@ -74,8 +77,10 @@ class Hdf5Source:
             rows = np.frombuffer(raw, self.stored)
         else:
             try:
-                rows = _open(self.path)[self.dataset][start:stop]
-            except (OSError, KeyError) as error:
+                dataset = _open(self.path)[self.dataset]
+                found = read_rows(dataset, self.filters, start, stop)
+                rows = dataset[start:stop] if found is None else found
+            except (OSError, KeyError, ValueError, zlib.error) as error:
                 raise SourceError(f"{self.info.name}: damaged or truncated ({error})") from error
         stored = self.stored_bytes * (stop - start) // self.array_shape[0]
         count(bytes_read=stored, bytes_decoded=rows.nbytes)
@@ -130,6 +135,7 @@ def from_dataset(dataset: h5py.Dataset) -> Hdf5Source:
         tuple(dataset.shape),
         dataset.dtype,
         dataset.chunks,
+        filters_of(dataset),
         dataset.id.get_storage_size(),
         reader,
     )
@@ -139,10 +145,7 @@ def _is_one_stream(dataset: h5py.Dataset) -> bool:
     """Return whether the data is one large deflated chunk, without other filters."""
     if dataset.chunks is None or dataset.chunks != dataset.shape:
         return False
-    filters = dataset.id.get_create_plist()
-    only_deflate = (
-        filters.get_nfilters() == 1 and filters.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
-    )
+    only_deflate = filters_of(dataset) == (h5py.h5z.FILTER_DEFLATE,)
     return bool(only_deflate and dataset.nbytes > LARGE_CHUNK_BYTES)
 
 

@@ -100,11 +100,11 @@ def open_source(locator: str) -> IdxSource:
     if Path(path).stat().st_size == 0:
         raise SourceError(f"{name}: the file is empty")
     reader = file_reader(path)
-    magic = reader.read_at(0, 4)
+    magic = reader.read_at(0, 4).tobytes()
     if magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
-        raise SourceError(f"{name}: not an IDX file (it begins with {bytes(magic).hex()})")
+        raise SourceError(f"{name}: not an IDX file (it begins with {magic.hex()})")
     n_dimensions = magic[3]
-    dimensions = struct.unpack(f">{n_dimensions}I", reader.read_at(4, 4 * n_dimensions))
+    dimensions = struct.unpack(f">{n_dimensions}I", reader.read_at(4, 4 * n_dimensions).tobytes())
     stored = TYPES[magic[2]]
     if math.prod(dimensions) == 0:
         raise SourceError(f"{name}: holds no values (dimensions {dimensions})")

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamkm.errors import SourceError
+
+Bytes = NDArray[np.uint8]
 
 PIECE_BYTES: Final = 1 << 20
 MAX_DEFLATE_RATIO: Final = 1032  # zlib's documented maximum
@@ -31,7 +36,7 @@ class Readable(Protocol):
 class Reader(Protocol):
     """Reads exact stretches of bytes; picklable."""
 
-    def read_at(self, offset: int, size: int) -> bytearray:
+    def read_at(self, offset: int, size: int) -> Bytes:
         """Return exactly `size` bytes from `offset`, or raise SourceError."""
         ...
 
@@ -48,7 +53,7 @@ class FileReader:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def read_at(self, offset: int, size: int) -> bytearray:
+    def read_at(self, offset: int, size: int) -> Bytes:
         """Return exactly `size` bytes from `offset`.
 
         Raises
@@ -56,10 +61,10 @@ class FileReader:
         SourceError
             If the file ends before.
         """
-        out = bytearray(size)
+        out = np.empty(size, np.uint8)
         with open(self.path, "rb") as stream:
             stream.seek(offset)
-            found = stream.readinto(out)
+            found = stream.readinto(out.data)
         if found < size:
             raise SourceError(
                 f"{Path(self.path).name}: truncated; {size - found} bytes are missing "
@@ -91,7 +96,7 @@ class ForwardReader:
         self._position = 0
         self._lock = threading.Lock()
 
-    def read_at(self, offset: int, size: int) -> bytearray:
+    def read_at(self, offset: int, size: int) -> Bytes:
         """Return exactly `size` bytes from `offset`.
 
         Raises
@@ -105,11 +110,11 @@ class ForwardReader:
                 self._stream = self._opener()
                 self._position = 0
             self._take(offset - self._position, None)
-            out = bytearray(size)
+            out = np.empty(size, np.uint8)  # not a bytearray: that would be zeroed first
             self._take(size, out)
             return out
 
-    def _take(self, size: int, out: bytearray | None) -> None:
+    def _take(self, size: int, out: Bytes | None) -> None:
         assert self._stream is not None
         done = 0
         while done < size:
@@ -125,7 +130,7 @@ class ForwardReader:
                     f"{size - done} bytes before what its header promises"
                 )
             if out is not None:
-                out[done : done + len(piece)] = piece
+                out[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
             done += len(piece)
             self._position += len(piece)
 

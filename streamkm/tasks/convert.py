@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.data.permuted import FragmentLayout
-from streamkm.data.store import chunk_file, writable_array
+from streamkm.data.store import Array, chunk_file
 from streamkm.kernels.hashing import permute
 from streamkm.kernels.moments import MomentsAccumulator, find_bad_rows
 from streamkm.kernels.select import SelectedRows
@@ -26,8 +26,8 @@ class ConvertContext:
     ----------
     source, classes
         Rows, and labels where there are any.
-    target
-        The staging folder.
+    x, y
+        The staging store's arrays, open for writing; y where there are labels.
     chunk_rows
         Rows of a chunk of the target.
     fragments
@@ -40,7 +40,8 @@ class ConvertContext:
 
     source: RowSource
     classes: ColumnSource | None
-    target: str
+    x: Array
+    y: Array | None
     chunk_rows: int
     fragments: FragmentLayout | None
     shuffle_key: np.uint64
@@ -131,19 +132,18 @@ class _Filled:
 
     def __init__(self, context: ConvertContext) -> None:
         self._context = context
-        self._x = writable_array(context.target, "X")
-        self._y = writable_array(context.target, "y") if context.classes is not None else None
         self.source = self
 
     def read(self, start: int, stop: int) -> Rows:
         index = start // self._context.chunk_rows
-        if chunk_file(self._context.target, "X", index, 2).exists():
-            return np.asarray(self._x[start:stop])
+        x, y = self._context.x, self._context.y
+        if chunk_file(x, index).exists():
+            return np.asarray(x[start:stop])
         rows, classes = self._incoming(start, stop)
         refuse_bad_values(rows, start)
-        if self._y is not None and classes is not None:
-            self._y[start:stop] = classes
-        self._x[start:stop] = rows  # last: a chunk of X that exists says that the rest does too
+        if y is not None and classes is not None:
+            y[start:stop] = classes
+        x[start:stop] = rows  # last: a chunk of X that exists says that the rest does too
         return rows
 
     def _incoming(self, start: int, stop: int) -> tuple[Rows, Rows | None]:

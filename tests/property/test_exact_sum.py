@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkm.kernels.binned_sum import BinnedSum, add_binned
+from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.exact_sum import (
     FLUSH_ROWS,
     ExactSum,
@@ -84,7 +84,7 @@ def test_integers_are_summed_exactly(numbers):
 @given(values, st.randoms(use_true_random=False), st.lists(st.integers(1, 20), max_size=5))
 def test_a_binned_sum_depends_on_the_values_alone(numbers, random, sizes):
     whole = BinnedSum.zeros(1)
-    add_binned(column(numbers), len(numbers), whole.limbs, whole.top)
+    add_column(whole, np.array(numbers))
     shuffled = list(numbers)
     random.shuffle(shuffled)
     parts = []
@@ -92,7 +92,7 @@ def test_a_binned_sum_depends_on_the_values_alone(numbers, random, sizes):
         part, shuffled = shuffled[:size], shuffled[size:]
         one = BinnedSum.zeros(1)
         if part:
-            add_binned(column(part), len(part), one.limbs, one.top)
+            add_column(one, np.array(part))
         parts.append(one)
     merged = BinnedSum.merge_all(parts)
     assert merged.limbs.tobytes() == whole.limbs.tobytes()
@@ -103,7 +103,7 @@ def test_a_binned_sum_depends_on_the_values_alone(numbers, random, sizes):
 def test_a_binned_sum_is_close_to_the_exact_one(numbers):
     total = BinnedSum.zeros(1)
     for number in numbers:  # one by one: the grid rises as larger values come
-        add_binned(column([number]), 1, total.limbs, total.top)
+        add_column(total, np.array([number]))
     largest = max(abs(x) for x in numbers)
     exact = math.fsum(numbers)
     bound = len(numbers) * largest * 2.0**-58 + abs(exact) * 2.0**-51

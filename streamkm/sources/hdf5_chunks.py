@@ -1,0 +1,74 @@
+"""Chunks of an HDF5 dataset decoded outside the library's global lock.
+
+HDF5 decodes under one lock, and h5py under Python's: two threads read no
+faster than one and hold up everybody else. Deflated chunks, shuffled or not,
+are taken raw and decoded by zlib, which lets other threads run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+KNOWN_FILTERS: Final = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
+
+
+def filters_of(dataset: h5py.Dataset) -> tuple[int, ...]:
+    """Return the codes of a dataset's filters, in the order of writing."""
+    plist = dataset.id.get_create_plist()
+    return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+
+
+def read_rows(
+    dataset: h5py.Dataset, filters: tuple[int, ...], start: int, stop: int
+) -> NDArray[Any] | None:
+    """Read rows `start` to `stop`, decoding each chunk once.
+
+    Returns
+    -------
+    rows
+        Shape (stop - start, ...), or None where the chunks need the library:
+        other filters, chunks that were never written or skip a filter.
+    """
+    if not filters or not set(filters) <= set(KNOWN_FILTERS):
+        return None
+    shape, chunk, dtype = dataset.shape, dataset.chunks, dataset.dtype
+    out = np.empty((stop - start, *shape[1:]), dtype)
+    corners = [range(start - start % chunk[0], stop, chunk[0])]
+    corners += [range(0, size, step) for size, step in zip(shape[1:], chunk[1:], strict=True)]
+    for corner in itertools.product(*corners):
+        values = _read_chunk(dataset, filters, corner)
+        if values is None:
+            return None
+        first, last = max(corner[0], start), min(corner[0] + chunk[0], stop)
+        inner = tuple(
+            slice(begin, min(begin + step, size))
+            for begin, step, size in zip(corner[1:], chunk[1:], shape[1:], strict=True)
+        )
+        kept = tuple(slice(0, part.stop - part.start) for part in inner)
+        source = values[(slice(first - corner[0], last - corner[0]), *kept)]
+        out[(slice(first - start, last - start), *inner)] = source
+    return out
+
+
+def _read_chunk(
+    dataset: h5py.Dataset, filters: tuple[int, ...], corner: tuple[int, ...]
+) -> NDArray[Any] | None:
+    try:
+        mask, raw = dataset.id.read_direct_chunk(corner)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    if mask:
+        return None
+    for code in reversed(filters):
+        if code == h5py.h5z.FILTER_DEFLATE:
+            raw = zlib.decompress(raw)
+        else:
+            size = dataset.dtype.itemsize
+            raw = np.frombuffer(raw, np.uint8).reshape(size, -1).T.tobytes()
+    return np.frombuffer(raw, dataset.dtype).reshape(dataset.chunks)
