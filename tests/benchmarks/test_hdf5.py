@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import h5py
 import pytest
 
@@ -21,9 +23,11 @@ def test_hdf5(way, file, data_dir, benchmark):
         with h5py.File(path) as handle:
             return handle[name][:].shape
 
+    numbers = itertools.count()
+
     def convert():
-        store = streamkm.convert(f"{path}:{name}", "x.zarr", overwrite=True, memory_limit="1GiB")
-        return store.shape
+        target = f"{next(numbers)}.zarr"  # a new one each time: deleting is not converting
+        return streamkm.convert(f"{path}:{name}", target, memory_limit="1GiB").shape
 
     body = read if way.startswith("read") else convert
     shape = benchmark.pedantic(body, rounds=7, warmup_rounds=1)
