@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import distributed
 from distributed import Client, LocalCluster
@@ -67,6 +67,9 @@ class DistributedExecutor:
         """Threads of the worker that has most: tasks that share one worker's memory."""
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         return max((int(worker["nthreads"]) for worker in workers), default=1) * self.n_processes
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self  # scikit-learn's clone copies parameters; pools and clients stay one
 
     def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass."""

@@ -11,7 +11,7 @@ import multiprocessing
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import dask
 import dask.multiprocessing
@@ -119,6 +119,9 @@ class ThreadsExecutor:
     def __init__(self, n_workers: int | None = None) -> None:
         self.n_workers = default_workers(n_workers)
         self.listener: Listener | None = None
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self  # scikit-learn's clone copies parameters; pools and clients stay one
 
     def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass."""

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 import zarr
 from distributed import Client, LocalCluster
+from sklearn.base import clone
 
 import streamkm
 from streamkm import KMeans
 from streamkm.errors import ClusterError, SourceError
+from streamkm.runtime import make_executor
 from streamkm.runtime.dask_cluster import DistributedExecutor
 
 
@@ -127,6 +129,26 @@ def test_a_cluster_takes_arrays_and_refuses_what_its_workers_cannot_see(rows):
 
             with pytest.raises(ClusterError, match="workers cannot read the data"):
                 executor.preflight(Unseen())
+
+
+@pytest.mark.filterwarnings(
+    "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_scheduler_without_workers_says_how_to_start_some(rows, monkeypatch):
+    monkeypatch.setattr("streamkm.runtime.dask_cluster.CONNECT_S", 1)
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
+        with Client(cluster) as client:
+            with pytest.raises(ClusterError, match=r"no workers; start some: dask worker tcp://"):
+                fit(rows, executor=DistributedExecutor(client=client))
+
+
+def test_an_executor_is_shared_by_clones(rows):
+    made = make_executor("processes", 1)
+    model = KMeans(4, random_state=0, executor=made)
+    assert clone(model).executor is made
+    model.fit(rows)
+    assert clone(model).fit(rows).inertia_ == model.inertia_
+    made.close()
 
 
 def test_bytes_read_are_those_of_the_chunk_files(rows):
