@@ -77,10 +77,10 @@ class Clusterer(Fitted):
             )
         weights = weights_of(rows, sample_weight)
         seed = seed_of(self.random_state)
-        with self._running() as executor, shipped(rows, executor) as source:
+        with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
             values = self.model_values(rows.shape[1])
-            passes = Passes(source, weights, executor, self.memory_limit, values)
+            passes = Passes(source, mass, executor, self.memory_limit, values)
             self._fit_passes(passes, rows, seed, digest_of_weights(sample_weight))
         if is_in_memory(X):
             self.labels_ = self._labels(rows)

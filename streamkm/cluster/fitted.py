@@ -119,8 +119,8 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
         weights = weights_of(rows, sample_weight)
-        with self._running() as executor, shipped(rows, executor) as source:
-            return -score_rows(self, source, weights, None, executor, self.memory_limit).inertia
+        with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
+            return -score_rows(self, source, mass, None, executor, self.memory_limit).inertia
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted model as a small Zarr group, without pickle.

@@ -17,9 +17,10 @@ from streamkm.data.dataset import Dataset
 from streamkm.data.spec import KEY
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
-from streamkm.sources import open_source
+from streamkm.sources import open_column, open_source
 from streamkm.sources.array import MemorySource
 from streamkm.sources.array import open_source as open_npy
+from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import F64, I64, ColumnSource, RowSource
 
 
@@ -97,17 +98,27 @@ def _from_array(array: Any) -> MemorySource:
     return MemorySource(array)
 
 
+Data = tuple[RowSource, ColumnSource | None]
+
+
 @contextmanager
-def shipped(source: RowSource, executor: Executor) -> Iterator[RowSource]:
-    """Put an array in memory where other processes can read it, for the time of a fit."""
-    if executor.shares_memory or not isinstance(source, MemorySource):
-        yield source
+def shipped(source: RowSource, weights: ColumnSource | None, executor: Executor) -> Iterator[Data]:
+    """Put arrays in memory where other processes can read them, for the time of a call.
+
+    Else they would travel with every task.
+    """
+    if executor.shares_memory:
+        yield source, weights
         return
-    folder = tempfile.mkdtemp(prefix="streamkm-")
+    folder = Path(tempfile.mkdtemp(prefix="streamkm-"))
     try:
-        path = str(Path(folder, "rows.npy"))
-        np.save(path, source.array)
-        yield open_npy(path)
+        if isinstance(source, MemorySource):
+            np.save(folder / "rows.npy", source.array)
+            source = open_npy(str(folder / "rows.npy"))
+        if isinstance(weights, MemoryColumn):
+            np.save(folder / "weights.npy", weights.values)
+            weights = open_column(folder / "weights.npy")
+        yield source, weights
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

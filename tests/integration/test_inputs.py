@@ -142,6 +142,15 @@ def test_a_scheduler_without_workers_says_how_to_start_some(rows, monkeypatch):
                 fit(rows, executor=DistributedExecutor(client=client))
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_weights_in_memory_travel_to_every_executor(executor, rows, rng):
+    weights = rng.uniform(0, 5, len(rows))
+    a = KMeans(4, random_state=0, executor="serial").fit(rows, sample_weight=weights)
+    b = KMeans(4, random_state=0, executor=executor).fit(rows, sample_weight=weights)
+    assert a.cluster_centers_.tobytes() == b.cluster_centers_.tobytes()
+    assert a.score(rows, sample_weight=weights) == b.score(rows, sample_weight=weights)
+
+
 def test_an_executor_is_shared_by_clones(rows):
     made = make_executor("processes", 1)
     model = KMeans(4, random_state=0, executor=made)
