@@ -42,8 +42,10 @@ def make_app(words: Sequence[str]) -> App:
         fit.command(_fit_command(row), name=row.name)
     app.command(fit)
     app.command(resume)
-    app.command(predict)
-    app.command(transform)
+    what = "Write the cluster of every row."
+    app.command(_write_command("predict", what, "labels.csv"), name="predict")
+    what = "Write the distances of every row to all centers."
+    app.command(_write_command("transform", what, "distances.zarr"), name="transform")
     app.command(score)
     app.command(demo)
     return app
@@ -151,39 +153,22 @@ def resume(run: Path, *, overwrite: Annotated[bool, Parameter(negative=())] = Fa
     run_resume(run, overwrite, running)
 
 
-def predict(
-    model: Path, store: Path, out: Path, *,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    running: Running = Running(),  # noqa: B008
-) -> None:  # fmt: skip
-    """Write the cluster of every row.
+def _write_command(verb: str, what: str, out: str) -> Any:
+    def command(
+        model: Path,
+        store: Path,
+        out: Path,
+        *,
+        overwrite: Annotated[bool, Parameter(negative=())] = False,
+        running: Running = Running(),  # noqa: B008
+    ) -> None:
+        from streamkm.cli.fit import run_write
 
-    Example: streamkm predict model.zarr mnist.zarr labels.csv
+        run_write(verb, model, store, out, overwrite, running)
 
-    Parameters
-    ----------
-    model
-        Folder of the model.
-    store
-        Store of the rows, or any source that convert reads.
-    out
-        Where to: a folder (Zarr), or a name ending in .npy, .csv or .parquet.
-    overwrite
-        Replace `out` if it exists.
-    """
-    from streamkm.cli.fit import run_write
+    command.__doc__ = f"""{what}
 
-    run_write("predict", model, store, out, overwrite, running)
-
-
-def transform(
-    model: Path, store: Path, out: Path, *,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
-    running: Running = Running(),  # noqa: B008
-) -> None:  # fmt: skip
-    """Write the distances of every row to all centers.
-
-    Example: streamkm transform model.zarr mnist.zarr distances.zarr
+    Example: streamkm {verb} model.zarr mnist.zarr {out}
 
     Parameters
     ----------
@@ -196,9 +181,7 @@ def transform(
     overwrite
         Replace `out` if it exists.
     """
-    from streamkm.cli.fit import run_write
-
-    run_write("transform", model, store, out, overwrite, running)
+    return command
 
 
 def score(

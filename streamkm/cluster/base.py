@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -23,30 +24,30 @@ from streamkm.sources.array import MemorySource
 from streamkm.typing import Json, RowSource
 
 
-class Clusterer(Fitted):
+class Clusterer(Fitted, ABC):
     """Base of the estimators; an algorithm adds `start`, `iterate` and `finish`."""
 
+    @abstractmethod
     def check_parameters(self) -> None:
         """Raise where a parameter is out of its range."""
-        raise NotImplementedError
 
+    @abstractmethod
     def model_values(self, n_features: int) -> int:
         """Return how many numbers the centers of all models that share a pass hold."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the states before the first pass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def iterate(
         self, passes: Passes, states: tuple[FitState, ...], seed: int
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the states after every pass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the best model with its final inertia and counts."""
-        raise NotImplementedError
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the clusters.

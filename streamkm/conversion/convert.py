@@ -27,6 +27,7 @@ from streamkm.tasks.base import PassResult
 from streamkm.typing import ColumnSource, Json, RowSource
 
 SAMPLE_SEED = 0
+TASK_BYTES = 2 << 20  # a task's part of the sample, and its moments
 ROW_OVERHEAD_BYTES = 48  # targets, order and labels of a row on its way
 
 
@@ -139,32 +140,12 @@ def convert(
     with storage_errors(staging):
         runner = make_executor(executor)
         try:
-            row_bytes = source.shape[1] * source.dtype.itemsize
-            unit = source.info.natural_rows
-            rows = chunk_rows or default_chunk_rows(source.shape[0], row_bytes, unit)
-            memory = plan_memory(
-                memory_limit,
-                runner.n_workers,
-                runner.n_processes,
-                unit_bytes=(row_bytes + ROW_OVERHEAD_BYTES) * rows,
-                task_bytes=2 << 20,
-                scratch_bytes=source.info.scratch_bytes,
-            )
-            spec = DatasetSpec(
-                n_rows=source.shape[0],
-                n_features=source.shape[1],
-                dtype=source.dtype.str,
-                chunk_rows=rows,
-                codec=codec or default_codec(source.dtype),
-                sample_shape=source.info.sample_shape,
-                source=source.info.name,
-                shuffle_seed=seed if shuffle else None,
-                target_dtype=classes.dtype.str if classes is not None else None,
-            )
-            job = Conversion(
-                source, classes, spec, staging, runner.limited(memory.n_workers), memory
-            )
+            shuffle_seed = seed if shuffle else None
+            spec = _make_spec(source, classes, chunk_rows, codec, shuffle_seed)
+            memory = _plan(spec, source, runner, memory_limit)
             runner.preflight(None)
+            limited = runner.limited(memory.n_workers)
+            job = Conversion(source, classes, spec, staging, limited, memory)
             if on_bad_rows == "drop" and source.dtype.kind == "f":
                 job = _without_bad_rows(job)
             _run(job, {"src": identity_of(src), "target": identity_of(target)}, overwrite)
@@ -172,6 +153,42 @@ def convert(
             if executor is None or isinstance(executor, str):
                 runner.close()
     return Dataset(store)
+
+
+def _make_spec(
+    source: RowSource,
+    classes: ColumnSource | None,
+    chunk_rows: int | None,
+    codec: str | None,
+    shuffle_seed: int | None,
+) -> DatasetSpec:
+    n_rows, n_features = source.shape
+    unit = source.info.natural_rows
+    wanted = default_chunk_rows(n_rows, n_features * source.dtype.itemsize, unit)
+    return DatasetSpec(
+        n_rows=n_rows,
+        n_features=n_features,
+        dtype=source.dtype.str,
+        chunk_rows=min(chunk_rows or wanted, n_rows),
+        codec=codec or default_codec(source.dtype),
+        sample_shape=source.info.sample_shape,
+        source=source.info.name,
+        shuffle_seed=shuffle_seed,
+        target_dtype=classes.dtype.str if classes is not None else None,
+    )
+
+
+def _plan(
+    spec: DatasetSpec, source: RowSource, executor: Executor, memory_limit: int | str | None
+) -> MemoryPlan:
+    return plan_memory(
+        memory_limit,
+        executor.n_workers,
+        executor.n_processes,
+        unit_bytes=(spec.row_bytes + ROW_OVERHEAD_BYTES) * spec.chunk_rows,
+        task_bytes=TASK_BYTES,
+        scratch_bytes=source.info.scratch_bytes,
+    )
 
 
 def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
