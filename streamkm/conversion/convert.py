@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from streamkm.conversion.filtered import FilteredSource
 from streamkm.conversion.inputs import as_classes, as_source, identity_of
+from streamkm.conversion.plan import (
+    ROW_OVERHEAD_BYTES,
+    Conversion,
+    make_spec,
+    plan_conversion,
+)
 from streamkm.conversion.staging import Staging, storage_errors
 from streamkm.data.dataset import Dataset
-from streamkm.data.layout import block_rows_for, default_chunk_rows, plan_groups
+from streamkm.data.layout import block_rows_for, plan_groups
 from streamkm.data.permuted import FragmentLayout
 from streamkm.data.sampling import sample_capacity, sample_share
-from streamkm.data.spec import DatasetSpec
-from streamkm.data.store import CODECS, default_codec
-from streamkm.errors import BadRowsError, SourceError, StoreError
+from streamkm.errors import BadRowsError, SourceError
 from streamkm.kernels.moments import first_shift
 from streamkm.keyed import SAMPLE, SHUFFLE, row_key
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
-from streamkm.runtime.memory import MemoryPlan, plan_memory
 from streamkm.tasks import convert as tasks
 from streamkm.tasks.base import PassResult
-from streamkm.typing import ColumnSource, Json, RowSource
+from streamkm.typing import Json
 
 SAMPLE_SEED = 0
-TASK_BYTES = 2 << 20  # a task's part of the sample, and its moments
-ROW_OVERHEAD_BYTES = 48  # targets, order and labels of a row on its way
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """One conversion: from where, to where, run by whom, under which plan."""
-
-    source: RowSource
-    classes: ColumnSource | None
-    spec: DatasetSpec
-    staging: Staging
-    executor: Executor
-    memory: MemoryPlan
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row with its label."""
-        return self.spec.row_bytes + (self.classes.dtype.itemsize if self.classes else 0)
 
 
 def convert(
@@ -132,8 +116,6 @@ def convert(
     """
     if on_bad_rows not in ("raise", "drop"):
         raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
-    if codec is not None and codec not in CODECS:
-        raise StoreError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
     source = as_source(src)
     classes = as_classes(target, source)
     staging = Staging(store, tmp)
@@ -141,8 +123,8 @@ def convert(
         runner = make_executor(executor)
         try:
             shuffle_seed = seed if shuffle else None
-            spec = _make_spec(source, classes, chunk_rows, codec, shuffle_seed)
-            memory = _plan(spec, source, runner, memory_limit)
+            spec = make_spec(source, classes, chunk_rows, codec, shuffle_seed)
+            memory = plan_conversion(spec, source, runner, memory_limit)
             runner.preflight(None)
             limited = runner.limited(memory.n_workers)
             job = Conversion(source, classes, spec, staging, limited, memory)
@@ -153,42 +135,6 @@ def convert(
             if executor is None or isinstance(executor, str):
                 runner.close()
     return Dataset(store)
-
-
-def _make_spec(
-    source: RowSource,
-    classes: ColumnSource | None,
-    chunk_rows: int | None,
-    codec: str | None,
-    shuffle_seed: int | None,
-) -> DatasetSpec:
-    n_rows, n_features = source.shape
-    unit = source.info.natural_rows
-    wanted = default_chunk_rows(n_rows, n_features * source.dtype.itemsize, unit)
-    return DatasetSpec(
-        n_rows=n_rows,
-        n_features=n_features,
-        dtype=source.dtype.str,
-        chunk_rows=min(chunk_rows or wanted, n_rows),
-        codec=codec or default_codec(source.dtype),
-        sample_shape=source.info.sample_shape,
-        source=source.info.name,
-        shuffle_seed=shuffle_seed,
-        target_dtype=classes.dtype.str if classes is not None else None,
-    )
-
-
-def _plan(
-    spec: DatasetSpec, source: RowSource, executor: Executor, memory_limit: int | str | None
-) -> MemoryPlan:
-    return plan_memory(
-        memory_limit,
-        executor.n_workers,
-        executor.n_processes,
-        unit_bytes=(spec.row_bytes + ROW_OVERHEAD_BYTES) * spec.chunk_rows,
-        task_bytes=TASK_BYTES,
-        scratch_bytes=source.info.scratch_bytes,
-    )
 
 
 def _run(job: Conversion, identity: Json, overwrite: bool) -> None:

@@ -1,0 +1,83 @@
+"""What a conversion will write, and how it spends its memory: decided before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from streamkm.conversion.staging import Staging
+from streamkm.data.layout import default_chunk_rows
+from streamkm.data.spec import DatasetSpec
+from streamkm.data.store import CODECS, default_codec
+from streamkm.errors import StoreError
+from streamkm.runtime.base import Executor
+from streamkm.runtime.memory import MemoryPlan, plan_memory
+from streamkm.typing import ColumnSource, RowSource
+
+TASK_BYTES: Final = 2 << 20  # a task's part of the sample, and its moments
+ROW_OVERHEAD_BYTES: Final = 48  # targets, order and labels of a row on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One conversion: from where, to where, run by whom, under which plan."""
+
+    source: RowSource
+    classes: ColumnSource | None
+    spec: DatasetSpec
+    staging: Staging
+    executor: Executor
+    memory: MemoryPlan
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row with its label."""
+        return self.spec.row_bytes + (self.classes.dtype.itemsize if self.classes else 0)
+
+
+def make_spec(
+    source: RowSource,
+    classes: ColumnSource | None,
+    chunk_rows: int | None,
+    codec: str | None,
+    shuffle_seed: int | None,
+) -> DatasetSpec:
+    """Return what the store will say of itself, before anything is known of its values.
+
+    Raises
+    ------
+    StoreError
+        If the chunks or the codec cannot be.
+    """
+    if codec is not None and codec not in CODECS:
+        raise StoreError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
+    if chunk_rows is not None and chunk_rows < 1:
+        raise StoreError(f"chunk_rows must be at least 1, got {chunk_rows}")
+    n_rows, n_features = source.shape
+    unit = source.info.natural_rows
+    wanted = default_chunk_rows(n_rows, n_features * source.dtype.itemsize, unit)
+    return DatasetSpec(
+        n_rows=n_rows,
+        n_features=n_features,
+        dtype=source.dtype.str,
+        chunk_rows=min(chunk_rows or wanted, n_rows),
+        codec=codec or default_codec(source.dtype),
+        sample_shape=source.info.sample_shape,
+        source=source.info.name,
+        shuffle_seed=shuffle_seed,
+        target_dtype=classes.dtype.str if classes is not None else None,
+    )
+
+
+def plan_conversion(
+    spec: DatasetSpec, source: RowSource, executor: Executor, memory_limit: int | str | None
+) -> MemoryPlan:
+    """Spend the memory limit on chunks in flight."""
+    return plan_memory(
+        memory_limit,
+        executor.n_workers,
+        executor.n_processes,
+        unit_bytes=(spec.row_bytes + ROW_OVERHEAD_BYTES) * spec.chunk_rows,
+        task_bytes=TASK_BYTES,
+        scratch_bytes=source.info.scratch_bytes,
+    )
