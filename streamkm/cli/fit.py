@@ -10,12 +10,14 @@ import numpy as np
 from streamkm.cli.options import Running
 from streamkm.cli.session import Session, session
 from streamkm.cluster import AlgorithmRow
+from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.model import load_model
 from streamkm.cluster.resume import resume
 from streamkm.cluster.rows import as_rows
 from streamkm.cluster.rundir import RunDir
 from streamkm.cluster.use import score_rows
+from streamkm.data.store import check_replaceable
 from streamkm.errors import SourceError, StoreError, StoreExistsError
 from streamkm.metrics.clusters import compare_with_classes
 from streamkm.sources import open_column
@@ -76,7 +78,9 @@ def run_score(model: Path, store: Path, target: str | None, running: Running) ->
             raise SourceError(
                 f"the store has {rows.shape[1]} features, the model {made.n_features_in_}"
             )
-        found = score_rows(made, rows, None, classes, current.executor, current.memory_limit)
+        found = score_rows(
+            made, rows, weights_of(rows, None), classes, current.executor, current.memory_limit
+        )
         current.facts = {
             "rows": rows.shape[0],
             "inertia": found.inertia,
@@ -111,6 +115,7 @@ def refuse_taken(model: Path, overwrite: bool) -> None:
     """Refuse before hours of work a name that is taken."""
     if model.exists() and not overwrite:
         raise StoreExistsError(f"{model} exists; --overwrite replaces it")
+    check_replaceable(model, "model")
 
 
 def read_centers(path: Path) -> Any:

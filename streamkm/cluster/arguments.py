@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from streamkm.cluster.passes import check_weights
 from streamkm.data.dataset import Dataset
+from streamkm.data.digest import sampled, whole
 from streamkm.errors import SourceError
 from streamkm.sources.array import MemorySource
 from streamkm.sources.columns import MemoryColumn
@@ -32,11 +32,11 @@ def weights_of(rows: RowSource, sample_weight: Any) -> ColumnSource | None:
     return rows.sample_weight if isinstance(rows, Dataset) else None
 
 
-def digest_of_weights(sample_weight: Any) -> str:
+def digest_of_weights(weights: ColumnSource | None) -> str:
     """Return what tells these weights from others."""
-    if sample_weight is None:
+    if weights is None:
         return ""
-    return hashlib.sha256(np.ascontiguousarray(sample_weight).tobytes()).hexdigest()
+    return whole(weights.values) if isinstance(weights, MemoryColumn) else sampled(weights)
 
 
 def seed_of(random_state: Any) -> int:

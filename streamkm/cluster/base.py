@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,10 +14,10 @@ from streamkm.cluster.arguments import digest_of_weights, seed_of, weights_of
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
-from streamkm.cluster.rows import fingerprint, is_in_memory, shipped
+from streamkm.cluster.rows import is_in_memory, locate, shipped
 from streamkm.cluster.rundir import RunDir
 from streamkm.cluster.state import FitState
-from streamkm.data.dataset import Dataset
+from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
 from streamkm.sources.array import MemorySource
 from streamkm.typing import Json, RowSource
@@ -71,18 +70,22 @@ class Clusterer(Fitted, ABC):
             Fitted.
         """
         self.check_parameters()
+        if hasattr(self, "labels_"):
+            del self.labels_  # of other rows
+        self._locator = locate(X)
         rows = self._rows(X, reset=True)
         if rows.shape[0] < self.n_clusters:
             raise SourceError(
                 f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
             )
         weights = weights_of(rows, sample_weight)
-        seed = seed_of(self.random_state)
+        seed = self._seed()
+        names = digest_of_weights(weights)
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
             values = self.model_values(rows.shape[1])
             passes = Passes(source, mass, executor, self.memory_limit, values)
-            self._fit_passes(passes, rows, seed, digest_of_weights(sample_weight))
+            self._fit_passes(passes, rows, seed, names)
         if is_in_memory(X):
             self.labels_ = self._labels(rows)
         return self
@@ -107,6 +110,14 @@ class Clusterer(Fitted, ABC):
                 run.save(states, passes.history)
         self._keep(passes, self.finish(passes, states), rows)
 
+    def _seed(self) -> int:
+        """Return the seed; a run that began without one goes on with the one it drew."""
+        if self.random_state is None and self.run_dir is not None:
+            run = RunDir(self.run_dir)
+            if run.exists():
+                return int(run.read()["parameters"]["random_state"])
+        return seed_of(self.random_state)
+
     def _identity(self, rows: RowSource, seed: int, weights: str) -> Json:
         """Return what must agree for a run to go on; keys with an underscore need not."""
         return {
@@ -114,7 +125,7 @@ class Clusterer(Fitted, ABC):
             "parameters": {**self.json_parameters(), "random_state": seed},
             "fingerprint": self.fingerprint_,
             "weights": weights,
-            "_data": str(Path(rows.path).absolute()) if isinstance(rows, Dataset) else None,
+            "_data": self._locator,
             "_model": self.model_path,
         }
 

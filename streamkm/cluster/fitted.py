@@ -40,6 +40,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     executor: str | Executor | None
     memory_limit: int | str | None
     run_dir: str | Path | None
+    _locator: str | None = None
 
     cluster_centers_: F64
     cluster_sizes_: I64
@@ -106,12 +107,14 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         if out is not None:
             with self._running() as executor:
                 return write_distances(self, rows, out, executor, self.memory_limit, overwrite)
-        values = np.empty((rows.shape[0], len(self.cluster_centers_)))
         needs_out(rows)
+        values = np.empty((rows.shape[0], len(self.cluster_centers_)))
         return write_distances(self, rows, values, make_executor("threads"), None, False)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit to rows in memory and return their labels."""
+        if not is_in_memory(X):
+            needs_out(self._rows(X, reset=True))
         return self.fit(X, y, sample_weight).labels_
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -13,7 +13,13 @@ from zarr.storage import LocalStore
 from streamkm.cluster import find_algorithm
 from streamkm.cluster.rundir import NUMERICS_VERSION
 from streamkm.data.spec import KEY, check_version
-from streamkm.data.store import create_array, discard, open_group
+from streamkm.data.store import (
+    check_replaceable,
+    create_array,
+    discard,
+    open_group,
+    put_in_place,
+)
 from streamkm.errors import StorageError, StoreError, StoreExistsError
 from streamkm.kernels.tile import Frame
 from streamkm.typing import Json
@@ -29,6 +35,7 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
     final = Path(path)
     if final.exists() and not overwrite:
         raise StoreExistsError(f"{final} exists; pass overwrite (--overwrite) to replace it")
+    check_replaceable(final, "model")
     temporary = final.with_name(f"{final.name}.{os.getpid()}.partial")
     try:
         discard(temporary)
@@ -42,9 +49,7 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
             array = create_array(group, name, values.shape, values.dtype, len(values), "none")
             array[:] = values
         group.attrs.update({KEY: _attributes(model)})
-        if overwrite:
-            discard(final)
-        temporary.rename(final)
+        put_in_place(temporary, final)
     except OSError as error:
         discard(temporary)
         raise StorageError(f"{final} cannot be written ({error})") from error

@@ -108,6 +108,7 @@ class Passes:
             unit_bytes=min(info.natural_rows, n_rows) * row_bytes,
             task_bytes=model_values * SUM_BYTES + (4 << 20),
             scratch_bytes=info.scratch_bytes,
+            can_limit=executor.can_limit,
         )
         block_rows = block_rows_for(n_rows, row_bytes, info.natural_rows, plan.block_bytes)
         in_memory = isinstance(source, MemorySource)

@@ -17,6 +17,7 @@ def resume(
     run_dir: str | Path,
     *,
     X: Any = None,
+    sample_weight: Any = None,
     executor: str | Executor | None = None,
     memory_limit: int | str | None = None,
 ) -> Clusterer:
@@ -27,7 +28,9 @@ def resume(
     run_dir
         Folder that `fit` was given as `run_dir` (`--run`).
     X
-        The rows, where they were not a store: the run remembers a store's path.
+        The rows, where they were in memory: the run remembers a path.
+    sample_weight
+        The weights, where the fit was given some.
     executor, memory_limit
         May differ from those of the interrupted fit.
 
@@ -44,9 +47,9 @@ def resume(
     run = RunDir(run_dir).read()
     rows = X if X is not None else run.get("_data")
     if rows is None:
-        raise StoreError(f"{run_dir}: the rows were not a store; pass them again as X")
+        raise StoreError(f"{run_dir}: the rows were in memory; pass them again as X")
     parameters = read_parameters(run["parameters"])
     made = find_algorithm(run["algorithm"]).load()(
         **parameters, executor=executor, memory_limit=memory_limit, run_dir=run_dir
     )
-    return made.fit(rows)
+    return made.fit(rows, sample_weight=sample_weight)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from streamkm.data.spec import KEY
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.sources import open_column, open_source
-from streamkm.sources.array import MemorySource
+from streamkm.sources.array import MemorySource, native
 from streamkm.sources.array import open_source as open_npy
 from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import F64, I64, ColumnSource, RowSource
@@ -58,6 +57,16 @@ def as_rows(X: Any) -> RowSource:
     return _from_array(np.asarray(X))
 
 
+def locate(X: Any) -> str | None:
+    """Return where rows can be opened again, or None where only the caller has them."""
+    if isinstance(X, Dataset):
+        X = X.path
+    if not isinstance(X, (str, Path)):
+        return None
+    head, colon, member = str(X).partition(":")
+    return f"{Path(head).absolute()}{colon}{member}" if Path(head).exists() else str(X)
+
+
 def is_in_memory(X: Any) -> bool:
     """Return whether X is an array or table that the caller holds in memory."""
     return not (
@@ -91,8 +100,7 @@ def _from_array(array: Any) -> MemorySource:
             f"Expected 2D array, got {array.ndim}D array instead: shape {array.shape}; "
             "reshape your data with X.reshape(-1, 1) if it has one feature"
         )
-    if array.dtype.kind not in "buif":
-        raise SourceError(f"dtype {array.dtype} is not numeric; convert it to numbers first")
+    array = native(array)
     if array.size == 0:
         raise SourceError(f"no rows or no features: shape {array.shape}")
     return MemorySource(array)
@@ -132,19 +140,3 @@ def take(column: ColumnSource, indices: I64, block_rows: int = 1 << 20) -> F64:
             values = column.read(start, min(start + block_rows, column.shape[0]))
             out[first:last] = values[indices[first:last] - start]
     return out
-
-
-def fingerprint(source: RowSource) -> str:
-    """Return a digest that tells this data from other data.
-
-    A store's own is the digest of all its chunks; elsewhere it is shape, dtype
-    and 64 stretches of rows.
-    """
-    if isinstance(source, Dataset):
-        return source.spec.fingerprint
-    n_rows, n_features = source.shape
-    digest = hashlib.sha256(f"{n_rows} {n_features} {source.dtype.str}".encode())
-    for start in sorted({n_rows * i // 64 for i in range(64)}):
-        rows = source.read(start, min(start + 4, n_rows))
-        digest.update(np.ascontiguousarray(rows).tobytes())
-    return digest.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -53,7 +54,7 @@ class RunDir:
             If the folder holds another run; says what differs.
         """
         run = {**run, "numerics_version": NUMERICS_VERSION}
-        if (self.path / RUN).exists():
+        if self.exists():
             found = self.read()
             keys = [key for key in run if not key.startswith("_")]
             differing = [key for key in keys if found.get(key) != run[key]]
@@ -66,6 +67,10 @@ class RunDir:
             self._write_run(run)
         except OSError as error:
             raise StorageError(f"{self.path} cannot be written ({error})") from error
+
+    def exists(self) -> bool:
+        """Return whether a run has begun here."""
+        return (self.path / RUN).exists()
 
     def read(self) -> Json:
         """Return what the run is.
@@ -90,6 +95,8 @@ class RunDir:
         with open(self.path / HISTORY, "a", encoding="utf-8") as stream:
             for record in history[self._n_written :]:
                 stream.write(json.dumps(record) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         self._n_written = len(history)
         arrays: dict[str, Any] = {"n_history": np.array(len(history))}
         for name in NUMBERS:
@@ -122,9 +129,13 @@ class RunDir:
 
     def _read_history(self, n_records: int) -> list[Json]:
         """Read the records of a checkpoint and cut what a killed pass left behind them."""
-        lines = (self.path / HISTORY).read_text(encoding="utf-8").splitlines()[:n_records]
+        try:
+            lines = (self.path / HISTORY).read_text(encoding="utf-8").splitlines()[:n_records]
+            records = [json.loads(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.path}: its history is damaged ({error})") from error
         write_atomically(self.path / HISTORY, "".join(line + "\n" for line in lines).encode())
-        return [json.loads(line) for line in lines]
+        return records
 
 
 def _read_states(arrays: Any) -> tuple[FitState, ...]:

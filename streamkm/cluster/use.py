@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from streamkm.cluster.passes import Passes
 from streamkm.data.output import MemoryTarget, Target, open_output
+from streamkm.errors import SourceError
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.seeding import distances
@@ -17,7 +18,10 @@ from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import use as tasks
+from streamkm.tasks.base import refuse_bad, refuse_bad_values
 from streamkm.typing import F64, I32, I64, ColumnSource, Rows, RowSource
+
+MAX_CLASSES: Final = 1 << 16
 
 if TYPE_CHECKING:
     from streamkm.cluster.base import Clusterer
@@ -65,12 +69,15 @@ def _write(
     memory_limit: int | str | None, overwrite: bool, task: Any, shape: tuple[int, ...], dtype: str,
 ) -> Any:  # fmt: skip
     width = 1 if len(shape) == 1 else shape[1]
+    if hasattr(rows, "evenly"):
+        rows = rows.evenly()  # no two tasks may write to one chunk
     passes = Passes(rows, None, executor, memory_limit, model.cluster_centers_.size, width)
     if isinstance(out, np.ndarray):
         _run(passes, task, model, MemoryTarget(out))
         return out
     executor.preflight(rows)
-    block_rows = passes.groups[0].block_rows
+    first = passes.groups[0]
+    block_rows = getattr(first, "block_rows", first.n_rows)
     with open_output(out, shape, dtype, block_rows, overwrite=overwrite) as target:
         _run(passes, task, model, target)
     return Path(out)
@@ -115,8 +122,17 @@ def _count_classes(classes: ColumnSource | None, block_rows: int = 1 << 20) -> i
     if classes is None:
         return 0
     n_rows = classes.shape[0]
-    starts = range(0, n_rows, block_rows)
-    return 1 + max(int(classes.read(s, min(s + block_rows, n_rows)).max()) for s in starts)
+    largest = 0
+    for start in range(0, n_rows, block_rows):
+        values = np.asarray(classes.read(start, min(start + block_rows, n_rows)))
+        if (values < 0).any() or (values != np.floor(values)).any():
+            raise SourceError("labels must be whole numbers from 0 to be scored against")
+        largest = max(largest, int(values.max()))
+    if largest >= MAX_CLASSES:
+        raise SourceError(
+            f"labels up to {largest} are not classes: at most {MAX_CLASSES} are scored"
+        )
+    return largest + 1
 
 
 def map_lazily(model: Clusterer, array: Any, *, is_label: bool) -> Any:
@@ -131,9 +147,12 @@ def map_lazily(model: Clusterer, array: Any, *, is_label: bool) -> Any:
 
 def label_chunk(rows: Rows, centers: F64, frame: Frame) -> I32:
     """Label one chunk of a dask array."""
-    return assign(np.asarray(rows), prepare(centers, frame))[0]
+    labels = assign(np.asarray(rows), prepare(centers, frame))[0]
+    refuse_bad(labels, 0)
+    return labels
 
 
 def distance_chunk(rows: Rows, centers: F64, frame: Frame) -> F64:
     """Return the distances of one chunk of a dask array."""
+    refuse_bad_values(np.asarray(rows), 0)
     return np.sqrt(distances(np.asarray(rows), centers)).T

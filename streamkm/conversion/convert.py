@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -116,6 +117,8 @@ def convert(
     """
     if on_bad_rows not in ("raise", "drop"):
         raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
+    if seed < 0:
+        raise SourceError(f"seed must not be negative, got {seed}")
     source = as_source(src)
     classes = as_classes(target, source)
     staging = Staging(store, tmp)
@@ -203,6 +206,10 @@ def _without_bad_rows(job: Conversion) -> Conversion:
     n_bad = int(bad.counts.sum())
     if n_bad == 0:
         return job
+    first = ", ".join(map(str, bad.first.tolist()))
+    warnings.warn(
+        f"{n_bad} rows with NaN or infinity are left out (the first are {first})", stacklevel=3
+    )
     if n_bad == spec.n_rows:
         raise BadRowsError(f"all {n_bad} rows hold NaN or infinity; nothing is left to convert")
     kept = FilteredSource(job.source, job.classes, bad.starts, bad.counts)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.data.digest import sampled, whole
 from streamkm.errors import SourceError
 from streamkm.sources import open_column, open_source
-from streamkm.sources.array import MemorySource
+from streamkm.sources.array import MemorySource, native
 from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import ColumnSource, Json, RowSource
 
@@ -21,9 +22,7 @@ def as_source(src: Any) -> RowSource:
     if isinstance(src, np.ndarray):
         if src.ndim < 2 or src.size == 0:
             raise SourceError(f"expected a 2-D array with rows, got shape {src.shape}")
-        if src.dtype.kind not in "buif":
-            raise SourceError(f"dtype {src.dtype} is not numeric; convert it to numbers first")
-        return MemorySource(src)
+        return MemorySource(native(src))
     if isinstance(src, RowSource):
         return src
     raise SourceError(f"cannot convert {type(src).__name__}; pass a path, an array or a RowSource")
@@ -37,19 +36,30 @@ def as_classes(target: Any, source: RowSource) -> ColumnSource | None:
     elif isinstance(target, (str, Path)):
         classes = open_column(target)
     else:
-        classes = MemoryColumn(np.asarray(target))
+        classes = MemoryColumn(native(np.asarray(target)))
     if classes is not None and classes.shape != (n_rows,):
         raise SourceError(f"{classes.shape[0]} labels for {n_rows} rows; each row needs one")
     return classes
 
 
 def identity_of(value: Any) -> Json:
-    """Return what tells a source from another one under the same name."""
+    """Return what tells a source from another one: a continued conversion must not mix two."""
+    if value is None:
+        return {}
     if isinstance(value, (str, Path)):
-        path = Path(str(value).partition(":")[0])
-        if not path.is_file():
-            path = Path(value)
-        stat = path.stat() if path.exists() else None
-        seen = [stat.st_size, stat.st_mtime_ns] if stat else []
-        return {"name": str(value), "seen": seen}
-    return {"name": repr(type(value))}
+        return {"name": str(value), "files": _files_of(str(value))}
+    if isinstance(value, RowSource) and not isinstance(value, np.ndarray):
+        return {"rows": sampled(value)}
+    return {"array": whole(value)}
+
+
+def _files_of(locator: str) -> list[list[Any]]:
+    """Return name, size and time of every file behind `path`, `format:path` or `path:array`."""
+    parts = locator.split(":")
+    candidates = [locator, *parts, ":".join(parts[1:]), ":".join(parts[:-1])]
+    for path in (Path(text) for text in candidates if text):
+        if path.is_file() or path.is_dir():
+            files = sorted(path.rglob("*")) if path.is_dir() else [path]
+            stats = [(str(file), file.stat()) for file in files if file.is_file()]
+            return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    return []

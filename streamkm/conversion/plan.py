@@ -80,4 +80,6 @@ def plan_conversion(
         unit_bytes=(spec.row_bytes + ROW_OVERHEAD_BYTES) * spec.chunk_rows,
         task_bytes=TASK_BYTES,
         scratch_bytes=source.info.scratch_bytes,
+        can_limit=executor.can_limit,
+        whole_units=True,
     )

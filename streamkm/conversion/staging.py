@@ -18,19 +18,20 @@ from zarr.storage import LocalStore
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import (
     Array,
+    check_replaceable,
     chunk_file,
     create_array,
     discard,
+    put_in_place,
     remove_leftovers,
     writable_array,
 )
-from streamkm.errors import StorageError, StoreError, StoreExistsError, StreamKMError
+from streamkm.errors import SourceError, StorageError, StoreError, StoreExistsError
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.summary import Summary
 from streamkm.runtime.memory import format_bytes
 from streamkm.typing import Json
 
-PLAN: Final = "plan.json"
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -49,6 +50,7 @@ class Staging:
     def __init__(self, store: str | Path, scratch: str | Path | None = None) -> None:
         self.store = Path(store)
         self.path = self.store.with_name(self.store.name + ".partial")
+        self.plan = self.store.with_name(self.store.name + ".partial.json")
         digest = hashlib.sha256(str(self.store.absolute()).encode()).hexdigest()[:12]
         base = Path(scratch) / f"streamkm-{digest}" if scratch else self.path / "fragments"
         self.fragments = base
@@ -65,6 +67,7 @@ class Staging:
             raise StoreExistsError(
                 f"{self.store} exists; pass overwrite (--overwrite) to replace it"
             )
+        check_replaceable(self.store, "dataset")
         plan = json.dumps({"identity": identity, "spec": spec.to_attributes()}, sort_keys=True)
         if not self._is_same(plan):
             self.discard()
@@ -75,7 +78,7 @@ class Staging:
 
     def _is_same(self, plan: str) -> bool:
         try:
-            return Path(self.path, PLAN).read_text() == plan
+            return self.path.exists() and self.plan.read_text() == plan
         except OSError:
             return False
 
@@ -87,7 +90,7 @@ class Staging:
         if spec.target_dtype is not None:
             y_dtype = np.dtype(spec.target_dtype)
             create_array(group, "y", shape[:1], y_dtype, spec.chunk_rows, spec.codec)
-        Path(self.path, PLAN).write_text(plan)  # last: a plan says that the arrays are there
+        self.plan.write_text(plan)  # last: a plan says that the arrays are there
 
     def arrays(self, spec: DatasetSpec) -> tuple[Array, Array | None]:
         """Return X and y, open for writing."""
@@ -130,14 +133,14 @@ class Staging:
             array[:] = values
         group.attrs.update(spec.finished(summary.to_json(), fingerprint).to_attributes())
         shutil.rmtree(self.fragments, ignore_errors=True)
-        Path(self.path, PLAN).unlink()
         remove_leftovers(self.path)
-        discard(self.store)
-        self.path.rename(self.store)
+        put_in_place(self.path, self.store)
+        self.plan.unlink()
 
     def discard(self) -> None:
         """Remove all traces."""
         shutil.rmtree(self.fragments, ignore_errors=True)
+        self.plan.unlink(missing_ok=True)
         discard(self.path)
 
     def check_disk(self, n_bytes: int, fragment_bytes: int) -> None:
@@ -176,9 +179,7 @@ def storage_errors(staging: Staging) -> Iterator[None]:
     """Turn what the disk says into one clear line; drop the remains of refused input."""
     try:
         yield
-    except StoreExistsError:
-        raise
-    except StreamKMError:
+    except SourceError:  # refused input: there is nothing to go on with
         staging.discard()
         raise
     except OSError as error:

@@ -69,7 +69,6 @@ class Dataset:
             name=Path(self.path).name,
             sample_shape=self.spec.sample_shape,
             natural_rows=self.spec.chunk_rows,
-            scratch_bytes=self.spec.chunk_rows * self.spec.row_bytes,
         )
 
     @property

@@ -19,7 +19,13 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from streamkm.data.store import create_array, discard, writable_array
+from streamkm.data.store import (
+    check_replaceable,
+    create_array,
+    discard,
+    put_in_place,
+    writable_array,
+)
 from streamkm.errors import MissingExtraError, StorageError, StoreExistsError
 
 COPY_ROWS: Final = 1 << 16
@@ -89,6 +95,7 @@ def open_output(
     final = Path(out)
     if final.exists() and not overwrite:
         raise StoreExistsError(f"{final} exists; pass overwrite (--overwrite) to replace it")
+    check_replaceable(final, "file" if final.suffix in (".npy", ".csv", ".parquet") else "array")
     temporary = final.with_name(final.name + ".partial")
     convert = _CONVERTERS.get(final.suffix)
     if final.suffix == ".parquet":
@@ -105,8 +112,7 @@ def open_output(
         else:
             yield _create_zarr(temporary, shape, np.dtype(dtype), chunk_rows)
             temporary = _only_array(temporary)
-        discard(final)
-        temporary.rename(final)
+        put_in_place(temporary, final)
     except OSError as error:
         raise StorageError(f"{final} cannot be written ({error})") from error
     finally:
@@ -139,11 +145,14 @@ def _create_npy(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tar
 
 
 def _batches(path: Path) -> Iterator[tuple[list[str], NDArray[Any]]]:
-    values = np.load(path, mmap_mode="r")
-    names = ["label"] if values.ndim == 1 else [f"distance_{k}" for k in range(values.shape[1])]
-    for start in range(0, len(values), COPY_ROWS):
-        part = np.asarray(values[start : start + COPY_ROWS])
-        yield names, part.reshape(len(part), -1)
+    with open(path, "rb") as stream:  # read, not mapped: memory must not grow with the rows
+        npy_format.read_magic(stream)
+        shape, _, dtype = npy_format.read_array_header_1_0(stream)
+        width = 1 if len(shape) == 1 else shape[1]
+        names = ["label"] if len(shape) == 1 else [f"distance_{k}" for k in range(width)]
+        for start in range(0, shape[0], COPY_ROWS):
+            rows = min(COPY_ROWS, shape[0] - start)
+            yield names, np.fromfile(stream, dtype, rows * width).reshape(rows, width)
 
 
 def _to_csv(raw: Path, final: Path) -> None:
@@ -153,7 +162,7 @@ def _to_csv(raw: Path, final: Path) -> None:
             if is_first:
                 stream.write(",".join(names) + "\n")
                 is_first = False
-            np.savetxt(stream, part, delimiter=",", fmt="%d" if part.dtype.kind == "i" else "%r")
+            np.savetxt(stream, part, delimiter=",", fmt="%d" if part.dtype.kind == "i" else "%.17g")
 
 
 def _pyarrow() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from streamkm.errors import StoreError
+from streamkm.errors import StoreError, StoreExistsError
 from streamkm.metering import count
 
 Array = zarr.Array[Any]
@@ -38,6 +39,9 @@ class MeteredStore(WrapperStore[Any]):
         value = await super().get(key, prototype, byte_range)
         if value is not None:
             count(bytes_read=len(value))
+        elif "c" in key.split("/"):
+            # Every chunk was written: one that is missing is damage, not a stretch of zeros.
+            raise StoreError(f"chunk {key} is missing")
         return value
 
 
@@ -121,6 +125,44 @@ def discard(path: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
     path.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def check_replaceable(path: Path, kind: str) -> None:
+    """Refuse to replace anything but a thing of the same kind.
+
+    Parameters
+    ----------
+    kind
+        "dataset" or "model" for what is ours, "array" for a plain Zarr array,
+        "file" for a file.
+
+    Raises
+    ------
+    StoreExistsError
+        If something else has the name: other people's folders, the input.
+    """
+    if not path.exists() or (path.is_file() and kind == "file"):
+        return
+    try:
+        node = json.loads((path / "zarr.json").read_text())
+        ours = node.get("attributes", {}).get("streamkm", {})
+        found = ours.get("kind") or node.get("node_type")
+    except (OSError, ValueError, AttributeError):
+        found = "other"
+    if found != kind:
+        raise StoreExistsError(
+            f"{path} is not of the kind {kind!r}, so it is not replaced; choose another name"
+        )
+
+
+def put_in_place(new: Path, final: Path) -> None:
+    """Give `new` its final name; what had it goes afterwards, so that one is always whole."""
+    old = final.with_name(final.name + ".replaced")
+    discard(old)
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    discard(old)
 
 
 def stored_bytes(path: str | Path, names: Sequence[str]) -> int:

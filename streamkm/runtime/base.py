@@ -23,6 +23,8 @@ class Executor(Protocol):
         Processes that share the memory limit; 1 where tasks run in this one.
     shares_memory
         Whether tasks see this process's arrays without copying.
+    can_limit
+        Whether `limited` can lower the number of tasks at once.
     listener
         Called with events; None for silence.
     """
@@ -30,6 +32,7 @@ class Executor(Protocol):
     name: str
     n_processes: int
     shares_memory: bool
+    can_limit: bool
     listener: Listener | None
 
     @property

@@ -49,6 +49,7 @@ class DistributedExecutor:
 
     name = "distributed"
     shares_memory = False
+    can_limit = False
 
     def __init__(
         self, n_workers: int | None = None, client: Client | None = None, n_processes: int = 1

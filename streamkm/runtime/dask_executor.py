@@ -11,6 +11,7 @@ import multiprocessing
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Self, cast
 
 import dask
@@ -20,12 +21,14 @@ from dask.base import get_scheduler
 from dask.callbacks import Callback
 from dask.task_spec import DataNode, List, Task, TaskRef
 
+from streamkm.errors import ClusterError
 from streamkm.runtime.base import C, M, default_workers
 from streamkm.runtime.dask_input import DaskRows, lift_blocks, run_on_blocks
 from streamkm.runtime.events import GroupDone
 from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
 
 MIB: Final = 1 << 20
+ATTEMPTS: Final = 3
 
 
 def active_scheduler() -> str:
@@ -115,6 +118,7 @@ class ThreadsExecutor:
     name = "threads"
     n_processes = 1
     shares_memory = True
+    can_limit = True
 
     def __init__(self, n_workers: int | None = None) -> None:
         self.n_workers = default_workers(n_workers)
@@ -167,6 +171,18 @@ class ProcessesExecutor(ThreadsExecutor):
             self._pool = ProcessPoolExecutor(self.n_workers, mp_context=context)
         get: Any = dask.multiprocessing.get
         return get(graph, [root], pool=self._pool, num_workers=self.n_workers)[0]
+
+    def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
+        """Run a pass; again, on new processes, where one was killed."""
+        for _ in range(ATTEMPTS):
+            try:
+                return super().map_merge(fn, groups, context)
+            except BrokenProcessPool:
+                self._pool = None
+        raise ClusterError(
+            f"worker processes were killed {ATTEMPTS} times in one pass, perhaps for their memory; "
+            "give fewer of them, or a smaller memory limit"
+        )
 
     def limited(self, n_workers: int) -> ProcessesExecutor:
         """Return processes, fewer; they share this executor's fate."""

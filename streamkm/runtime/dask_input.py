@@ -97,6 +97,10 @@ class DaskRows:
         """Rows `start` to `stop`, computed here."""
         return np.asarray(self.array[start:stop].compute())
 
+    def evenly(self) -> DaskRows:
+        """Return the same rows in chunks of one size."""
+        return DaskRows(self.array.rechunk({0: max(self.array.chunks[0])}))
+
     def read_groups(self) -> list[ChunkGroup]:
         """Return the groups of a pass."""
         return self.groups()

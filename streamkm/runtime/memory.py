@@ -22,7 +22,7 @@ UNITS: Final = {
     "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40,
 }  # fmt: skip
 
-RESERVED_BYTES: Final = 288 * MIB  # interpreter, libraries, compiled kernels: measured about 260
+RESERVED_BYTES: Final = 368 * MIB  # interpreter, libraries, kernels compiled for the first time
 WORKER_RESERVED_BYTES: Final = 224 * MIB  # a worker process does not load scikit-learn
 LEAST_BYTES: Final = 512 * MIB
 MAX_BLOCK_BYTES: Final = 32 * MIB
@@ -105,6 +105,8 @@ def plan_memory(
     unit_bytes: int,
     task_bytes: int,
     scratch_bytes: int = 0,
+    can_limit: bool = True,
+    whole_units: bool = False,
 ) -> MemoryPlan:
     """Spend a limit on tasks at once, the size of their blocks, and a cache.
 
@@ -121,6 +123,10 @@ def plan_memory(
         What a task holds besides its block: sums, candidates.
     scratch_bytes
         What reading needs besides the block.
+    can_limit
+        False where the number of tasks at once is not ours to lower.
+    whole_units
+        True where a block must hold a whole unit, however large.
 
     Raises
     ------
@@ -132,15 +138,18 @@ def plan_memory(
     limit_bytes = parse_bytes(limit) or max(available_bytes() // 2, LEAST_BYTES)
     reserved = RESERVED_BYTES if n_processes == 1 else WORKER_RESERVED_BYTES * n_processes
     free = limit_bytes - reserved
-    least_block = min(max(unit_bytes, 1), MIN_BLOCK_BYTES)
-    for tasks in range(n_workers, 0, -1):
+    largest = unit_bytes if whole_units else min(unit_bytes, 2 * MAX_BLOCK_BYTES)
+    least_block = max(unit_bytes, 1) if whole_units else min(max(unit_bytes, 1), MIN_BLOCK_BYTES)
+    for tasks in range(n_workers, 0 if can_limit else n_workers - 1, -1):
         per_task = free // tasks - task_bytes - scratch_bytes
-        block = min(per_task // COPIES, max(MAX_BLOCK_BYTES, min(unit_bytes, 2 * MAX_BLOCK_BYTES)))
-        wanted = min(unit_bytes, MAX_BLOCK_BYTES) if tasks > 1 else least_block
+        block = min(per_task // COPIES, max(MAX_BLOCK_BYTES, largest))
+        is_last = tasks == 1 or not can_limit
+        wanted = least_block if is_last or whole_units else min(unit_bytes, MAX_BLOCK_BYTES)
         if per_task > 0 and block >= wanted:
             cache = free - tasks * (task_bytes + scratch_bytes + COPIES * block)
             return MemoryPlan(limit_bytes, tasks, block, max(int(cache * 0.8), 0))
-    needed = reserved + task_bytes + scratch_bytes + COPIES * least_block
+    at_least = 1 if can_limit else n_workers
+    needed = reserved + at_least * (task_bytes + scratch_bytes + COPIES * least_block)
     least = max(needed, LEAST_BYTES if n_processes == 1 else GIB)
     raise MemoryLimitError(
         f"the work does not fit under {format_bytes(limit_bytes)}: one task needs "

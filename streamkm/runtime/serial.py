@@ -19,6 +19,7 @@ class SerialExecutor:
     n_workers = 1
     n_processes = 1
     shares_memory = True
+    can_limit = True
 
     def __init__(self, n_workers: int | None = None) -> None:
         self.listener: Listener | None = None

@@ -18,6 +18,21 @@ from streamkm.sources.streams import MAX_DEFLATE_RATIO, ForwardReader, Readable
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a numeric array in native byte order, copied only where it must be.
+
+    Raises
+    ------
+    SourceError
+        If it is not numeric, or wider than eight bytes.
+    """
+    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        raise SourceError(
+            f"dtype {array.dtype} is not numeric of at most 8 bytes; convert it to float64 first"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 @dataclass(frozen=True, eq=False)
 class MemorySource:
     """Rows of an array that the caller holds in memory; nothing is copied."""
@@ -172,7 +187,7 @@ def _make(
 ) -> NpySource:
     shape, is_fortran, dtype, offset = header
     name = Path(path).name
-    if dtype.hasobject or dtype.kind not in "buif":
+    if dtype.hasobject or dtype.kind not in "buif" or dtype.itemsize > 8:
         raise SourceError(f"{name}: dtype {dtype} is not numeric; convert it to numbers first")
     if len(shape) == 0 or math.prod(shape) == 0:
         raise SourceError(f"{name}: holds no rows (shape {shape})")

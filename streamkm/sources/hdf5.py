@@ -99,12 +99,15 @@ class _ChunkOpener:
 
 
 def _open(path: str) -> h5py.File:
-    """Return this thread's handle; one that a fork or another file left is not reused."""
-    handle = getattr(_LOCAL, "handle", None)
-    if handle is None or getattr(_LOCAL, "path", None) != path:
-        handle = h5py.File(path, "r", rdcc_nbytes=LARGE_CHUNK_BYTES)
-        _LOCAL.handle, _LOCAL.path = handle, path
-    return handle
+    """Return this thread's handle; never that of a file that was since replaced."""
+    stat = Path(path).stat()
+    key = (path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if getattr(_LOCAL, "key", None) != key:
+        if getattr(_LOCAL, "handle", None) is not None:
+            _LOCAL.handle.close()
+        _LOCAL.handle = h5py.File(path, "r", rdcc_nbytes=LARGE_CHUNK_BYTES)
+        _LOCAL.key = key
+    return _LOCAL.handle
 
 
 def open_source(locator: str) -> Hdf5Source:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.errors import BadRowsError
+from streamkm.errors import BadRowsError, SourceError
 from streamkm.kernels.moments import find_bad_rows
 from streamkm.metering import metered
 from streamkm.typing import F64, ColumnSource, Mergeable, Rows
@@ -61,12 +61,24 @@ def read_group(group: Any, context: Any, consume: Consume) -> PassStats:
             rows = context.source.read(block.start, block.stop)
             mass = None
             if weights is not None:
-                mass = np.ascontiguousarray(weights.read(block.start, block.stop), np.float64)
+                mass = read_weights(weights, block.start, block.stop)
             middle = time.perf_counter()
             consume(block.start, rows, mass)
             read_s += middle - begin
             compute_s += time.perf_counter() - middle
     return PassStats(meter.bytes_read, meter.bytes_decoded, group.n_rows, read_s, compute_s)
+
+
+def read_weights(weights: ColumnSource, start: int, stop: int) -> F64:
+    """Read weights; refuse those that are negative or not finite."""
+    mass: F64 = np.ascontiguousarray(weights.read(start, stop), np.float64)
+    bad = np.flatnonzero(~(np.isfinite(mass) & (mass >= 0.0)))
+    if len(bad):
+        raise SourceError(
+            f"sample_weight must be finite and not negative, got {mass[bad[0]]} at row "
+            f"{start + bad[0]}"
+        )
+    return mass
 
 
 def refuse_bad(labels: Rows, start: int) -> None:

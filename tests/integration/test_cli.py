@@ -70,6 +70,8 @@ def test_every_output_holds_the_same_labels(store, run):
     np.testing.assert_array_equal(pyarrow.parquet.read_table("l.parquet")["label"], labels)
     assert (np.diff(labels.reshape(4, 100)) == 0).all()
     assert run("transform", "m.zarr", "x.zarr", "d.npy")[0] == 0
+    assert run("transform", "m.zarr", "x.zarr", "d.csv")[0] == 0
+    np.testing.assert_array_equal(np.loadtxt("d.csv", skiprows=1, delimiter=","), np.load("d.npy"))
     np.testing.assert_array_equal(np.load("d.npy").argmin(axis=1), labels)
     assert not list(Path().glob("*.partial"))
 

@@ -20,6 +20,7 @@ import streamkm
 from streamkm.errors import (
     BadRowsError,
     IncompleteError,
+    MemoryLimitError,
     SourceError,
     StorageError,
     StoreError,
@@ -111,9 +112,15 @@ def test_bad_rows_are_dropped_with_their_labels(shuffle, rng):
     bad = rng.choice(5000, 700, replace=False)
     rows[bad[:350], 1] = np.inf
     rows[bad[350:], 0] = np.nan
-    store = streamkm.convert(
-        rows, "x.zarr", target=np.arange(5000), on_bad_rows="drop", chunk_rows=300, shuffle=shuffle
-    )
+    with pytest.warns(UserWarning, match="700 rows with NaN or infinity are left out"):
+        store = streamkm.convert(
+            rows,
+            "x.zarr",
+            target=np.arange(5000),
+            on_bad_rows="drop",
+            chunk_rows=300,
+            shuffle=shuffle,
+        )
     labels = store.labels.read(0, 4300)
     assert (store.shape, store.spec.n_dropped) == ((4300, 3), 700)
     np.testing.assert_array_equal(store.read(0, 4300), rows[labels])
@@ -229,7 +236,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(shuffle, tmp_path):
 def test_another_conversion_does_not_continue_a_killed_one(rng):
     staging = Path("x.zarr.partial")
     staging.mkdir()
-    (staging / "plan.json").write_text("{}")
+    Path("x.zarr.partial.json").write_text("{}")
     rows = rng.normal(size=(50, 3))
     store = streamkm.convert(rows, "x.zarr")
     np.testing.assert_array_equal(store.read(0, 50), rows)
@@ -247,9 +254,10 @@ def test_chunks_that_are_there_are_not_read_again(rng):
             self.info = self.inner.info
 
         def read(self, start, stop):
-            if start >= self.fail_at:
+            if start >= self.fail_at and stop - start > 4:
                 raise KeyboardInterrupt
-            self.read_rows.append(start)
+            if stop - start > 4:  # shorter reads only tell this source from others
+                self.read_rows.append(start)
             return self.rows[start:stop]
 
     with pytest.raises(KeyboardInterrupt):
@@ -257,6 +265,119 @@ def test_chunks_that_are_there_are_not_read_again(rng):
     again = Counted(10_000)
     streamkm.convert(again, "x.zarr", chunk_rows=100, executor="serial")
     assert set(again.read_rows) == {0, 500, 600, 700, 800, 900}  # 0: the first rows, for the shift
+
+
+def interrupted(rows, after, monkeypatch):
+    """A conversion of an array that is interrupted after so many chunks."""
+    from streamkm.sources.array import MemorySource
+
+    reads = MemorySource.read
+
+    def read(self, start, stop):
+        if start >= after:
+            raise KeyboardInterrupt
+        return reads(self, start, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemorySource, "read", read)
+        with pytest.raises(KeyboardInterrupt):
+            streamkm.convert(rows, "x.zarr", chunk_rows=100, executor="serial")
+    assert Path("x.zarr.partial").exists()
+
+
+def test_a_conversion_never_continues_with_other_rows(rng, monkeypatch):
+    rows = rng.normal(size=(1000, 3))
+    interrupted(rows, 300, monkeypatch)
+    store = streamkm.convert(rows + 100, "x.zarr", chunk_rows=100)
+    np.testing.assert_array_equal(store.read(0, 1000), rows + 100)
+
+
+def test_errors_that_are_not_the_inputs_keep_what_was_done(rng, monkeypatch):
+    rows = rng.normal(size=(1000, 3))
+    interrupted(rows, 300, monkeypatch)
+    with pytest.raises(MemoryLimitError):
+        streamkm.convert(rows, "x.zarr", chunk_rows=100, memory_limit="10MiB")
+    assert len(list(Path("x.zarr.partial/X/c").iterdir())) == 3
+
+
+@pytest.mark.parametrize("kind", ["npy", "h5"])
+def test_a_replaced_file_is_read_anew(kind, rng):
+    import h5py
+
+    def write(values):
+        if kind == "npy":
+            np.save("new.npy", values)
+        else:
+            with h5py.File("new.h5", "w") as file:
+                file["X"] = values
+        Path(f"new.{kind}").replace(f"x.{kind}")
+
+    rows = rng.normal(size=(50, 3))
+    for offset in (0, 1000):
+        write(rows + offset)
+        store = streamkm.convert(f"x.{kind}", "x.zarr", overwrite=True)
+        np.testing.assert_array_equal(store.read(0, 50), rows + offset)
+
+
+def test_only_a_store_is_overwritten_by_a_store(rng):
+    rows = rng.normal(size=(50, 3))
+    Path("precious").mkdir()
+    Path("precious/letter.txt").write_text("dear")
+    streamkm.convert(rows, "x.zarr")
+    model = streamkm.KMeans(2, random_state=0).fit(rows)
+    with pytest.raises(StoreExistsError, match="kind 'dataset'"):
+        streamkm.convert(rows, "precious", overwrite=True)
+    with pytest.raises(StoreExistsError, match="kind 'model'"):
+        model.save("x.zarr", overwrite=True)
+    for name in ("precious", "x.zarr"):
+        with pytest.raises(StoreExistsError, match="kind 'array'"):
+            model.predict(rows, out=name, overwrite=True)
+    assert Path("precious/letter.txt").read_text() == "dear"
+    assert streamkm.open_dataset("x.zarr").shape == (50, 3)
+
+
+def test_a_missing_chunk_is_damage_and_not_zeros(rng):
+    streamkm.convert(rng.normal(size=(500, 3)), "x.zarr", chunk_rows=100)
+    Path("x.zarr/X/c/3/0").unlink()
+    store = streamkm.open_dataset("x.zarr")
+    store.read(0, 300)
+    with pytest.raises(StoreError, match=r"rows 200 to 400: damaged.*missing"):
+        store.read(200, 400)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i2", ">f8"])
+def test_foreign_byte_orders_are_taken(dtype, rng):
+    rows = rng.integers(0, 100, (200, 3))
+    store = streamkm.convert(rows.astype(dtype), "x.zarr")
+    np.testing.assert_array_equal(store.read(0, 200), rows)
+    fitted = streamkm.KMeans(2, random_state=0).fit(rows.astype(dtype))
+    expected = streamkm.KMeans(2, random_state=0).fit(
+        rows.astype(np.dtype(dtype).newbyteorder("="))
+    )
+    assert fitted.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"seed": -1, "shuffle": True}, "seed"),
+        ({"chunk_rows": 0}, "chunk_rows"),
+        ({"codec": "rar"}, "codec"),
+    ],
+)
+def test_bad_arguments_are_named(more, says, rng):
+    with pytest.raises(ValueError, match=says):
+        streamkm.convert(rng.normal(size=(50, 3)), "x.zarr", **more)
+
+
+def test_numbers_wider_than_eight_bytes_are_refused(rng):
+    with pytest.raises(SourceError, match="float128"):
+        streamkm.convert(rng.normal(size=(50, 3)).astype(np.longdouble), "x.zarr")
+
+
+def test_a_chunk_that_does_not_fit_is_refused():
+    with pytest.raises(MemoryLimitError, match="memory_limit="):
+        streamkm.convert("blobs:10000000x64", "x.zarr", chunk_rows=2_000_000, memory_limit="512MiB")
 
 
 @pytest.mark.real_data

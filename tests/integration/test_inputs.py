@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 import streamkm
 from streamkm import KMeans
-from streamkm.errors import ClusterError, SourceError
+from streamkm.errors import BadRowsError, ClusterError, SourceError
 from streamkm.runtime import make_executor
 from streamkm.runtime.dask_cluster import DistributedExecutor
 
@@ -149,6 +149,84 @@ def test_weights_in_memory_travel_to_every_executor(executor, rows, rng):
     b = KMeans(4, random_state=0, executor=executor).fit(rows, sample_weight=weights)
     assert a.cluster_centers_.tobytes() == b.cluster_centers_.tobytes()
     assert a.score(rows, sample_weight=weights) == b.score(rows, sample_weight=weights)
+
+
+def test_a_dask_array_is_predicted_to_a_file(rows):
+    model = fit(rows)
+    array = da.from_array(rows, chunks=((700, 100, 1300, 700), (5,)))
+    for out in ("l.zarr", "l.npy"):
+        model.predict(array, out=out)
+    np.testing.assert_array_equal(zarr.open_array("l.zarr", mode="r")[:], model.labels_)
+    np.testing.assert_array_equal(np.load("l.npy"), model.labels_)
+
+
+def test_lazy_prediction_refuses_nan(rows):
+    model = fit(rows)
+    bad = rows.copy()
+    bad[5] = np.nan
+    for lazy in (model.predict, model.transform):
+        with pytest.raises(BadRowsError):
+            lazy(da.from_array(bad, chunks=(500, 5))).compute()
+
+
+def test_stored_weights_that_are_no_weights_are_refused(rows):
+    streamkm.convert(rows, "x.zarr", chunk_rows=300)
+    group = zarr.open_group("x.zarr", mode="r+")
+    array = group.create_array("sample_weight", shape=(2800,), dtype="f8", chunks=(300,))
+    for value in (-3.0, np.nan, np.inf):
+        array[:] = 1.0
+        array[1234] = value
+        with pytest.raises(SourceError, match="row 1234"):
+            fit("x.zarr")
+
+
+def test_labels_of_other_rows_do_not_stay(rows):
+    model = KMeans(4, random_state=0).fit(rows)
+    store = streamkm.convert(rows, "x.zarr")
+    assert not hasattr(model.fit(store), "labels_")
+    with pytest.raises(SourceError, match="out=PATH"):
+        model.fit_predict(store)
+    with pytest.raises(SourceError, match="out=PATH"):
+        model.transform("blobs:100000000000x5")
+
+
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(rows):
+    streamkm.convert(rows, "x.zarr")
+    a = KMeans(4, run_dir="run").fit("x.zarr")
+    b = KMeans(4, run_dir="run").fit("x.zarr")
+    assert a.cluster_centers_.tobytes() == b.cluster_centers_.tobytes()
+
+
+def test_runs_on_files_and_on_weights_are_resumed(rows, rng):
+    np.save("x.npy", rows)
+    a = KMeans(4, random_state=0, run_dir="run").fit("x.npy")
+    assert streamkm.resume("run").inertia_ == a.inertia_
+    weights = rng.uniform(size=len(rows))
+    a = KMeans(4, random_state=0, run_dir="weighted").fit(rows, sample_weight=weights)
+    b = streamkm.resume("weighted", X=rows, sample_weight=weights)
+    assert a.inertia_ == b.inertia_
+
+
+def test_a_killed_worker_process_costs_its_pass_at_most(rows):
+    made = make_executor("processes", 1)
+    expected = fit(rows, executor=made).inertia_
+    for process in made._pool._processes.values():
+        process.kill()
+    assert fit(rows, executor=made).inertia_ == expected
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [(-1, "whole numbers"), (2.5, "whole"), (10**9, "not classes")]
+)
+def test_labels_that_are_no_classes_are_refused(value, says, rows):
+    labels = np.zeros(len(rows))
+    labels[7] = value
+    streamkm.convert(rows, "x.zarr", target=labels)
+    fit(rows).save("m.zarr")
+    from streamkm.cli import main
+
+    assert main(["score", "m.zarr", "x.zarr"]) == 1
 
 
 def test_an_executor_is_shared_by_clones(rows):
