@@ -17,11 +17,11 @@ from streamkm.cluster.use import Score, score_rows
 from streamkm.conversion.convert import convert
 from streamkm.data.dataset import Dataset
 from streamkm.metrics.clusters import compare_with_classes
-from streamkm.plots.centers import draw_centers
 from streamkm.runtime.base import Executor
 from streamkm.typing import I64
 
 N_ROWS: Final = 4_400_000  # 1.05 GiB of float32: more than either limit
+CHUNK_ROWS: Final = 1 << 15  # 8 MiB: the limit is the smallest that there is
 N_CLUSTERS: Final = 10
 N_INIT: Final = 3
 MAX_ITER: Final = 10
@@ -91,6 +91,7 @@ def run(
             f"digits:{n_rows}?seed={SEED}",
             folder / "digits.zarr",
             overwrite=True,
+            chunk_rows=CHUNK_ROWS,
             executor=executor,
             memory_limit=memory_limit,
         )
@@ -133,6 +134,8 @@ def _draw(model: KMeans, score: Score, table: I64, picture: Path) -> None:
     shares = table.max(axis=1) / np.maximum(score.counts, 1)
     titles = [f"{digits[k]} · {shares[k]:.0%}" for k in order]
     title = f"Ten centers of {score.counts.sum():,} digits · majority class and its share"
+    from streamkm.plots.centers import draw_centers  # matplotlib, when the blocks are gone
+
     figure = draw_centers(model.cluster_centers_[order], model.sample_shape_, titles, title)
     figure.savefig(picture)
 

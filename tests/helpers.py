@@ -38,6 +38,7 @@ class Measured:
     out: str
     err: str
     peak_bytes: int
+    workers_peak_bytes: int
 
 
 def run_measured(words: list[str], cwd: Path, timeout_s: float = 280.0) -> Measured:
@@ -49,26 +50,28 @@ def run_measured(words: list[str], cwd: Path, timeout_s: float = 280.0) -> Measu
         subprocess.Popen(command, cwd=cwd, stdout=out, stderr=err) as process,
     ):
         watched = psutil.Process(process.pid)
-        peak, begin = 0, time.monotonic()
+        peak, workers_peak, begin = 0, 0, time.monotonic()
         while process.poll() is None:
-            peak = max(peak, _resident(watched))
+            own, workers = _resident(watched)
+            peak, workers_peak = max(peak, own + workers), max(workers_peak, workers)
             if time.monotonic() - begin > timeout_s:
                 process.kill()
                 raise TimeoutError(words)
             time.sleep(0.01)
         out.seek(0)
         err.seek(0)
-        return Measured(process.returncode, out.read(), err.read(), peak)
+        return Measured(process.returncode, out.read(), err.read(), peak, workers_peak)
 
 
-def _resident(process: psutil.Process) -> int:
-    total = 0
+def _resident(process: psutil.Process) -> tuple[int, int]:
+    """Resident memory of a process, and of its children."""
+    own = workers = 0
     try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
+        own = process.memory_info().rss
+        workers = sum(child.memory_info().rss for child in process.children(recursive=True))
     except psutil.Error:
         pass
-    return total
+    return own, workers
 
 
 def run_command(

@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamKMError as error:
         return _fail(error, words)
     except KeyboardInterrupt:
-        print("streamkm: interrupted; the same command goes on where it can", file=sys.stderr)
+        advice = "convert and fit --run go on where they stopped: run the same command again"
+        print(f"streamkm: interrupted; {advice}", file=sys.stderr, flush=True)
         return INTERRUPTED
     except BrokenPipeError:
         return FAILED

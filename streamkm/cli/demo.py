@@ -49,7 +49,7 @@ def run_demo(cluster: bool, folder: Path | None, *, as_json: bool) -> None:
         "centers_checksum": done.checksum,
         "seconds": time.perf_counter() - begin,
         "decoded_bytes": demo.N_ROWS * 256,
-        "peak_memory_bytes": peak.peak_bytes,
+        "peak_memory_bytes": peak.workers_peak_bytes if cluster else peak.peak_bytes,
         "memory_limit_bytes": limit_bytes,
     }
     if as_json:
@@ -73,7 +73,8 @@ def _print_table(done: demo.Demo, facts: dict[str, Any]) -> None:
     peak, limit = facts["peak_memory_bytes"], facts["memory_limit_bytes"]
     lines = {
         "data": f"{format_bytes(facts['decoded_bytes'])} decoded",
-        "memory": f"peak {format_bytes(peak)} of {format_bytes(limit)} allowed",
+        "memory": f"peak {format_bytes(peak)} of {format_bytes(limit)} allowed"
+        f"{' to the workers' if 'cluster' in facts['executor'] else ''}",
         "digits": f"{facts['majority_accuracy']:.1%} by majority, "
         f"homogeneity {facts['homogeneity']:.3f}",
         "inertia": f"{facts['inertia']:.9g}",

@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 SHORT: Final = {"n_clusters": "-k"}
 # What a command line can say where the library takes anything.
@@ -39,7 +39,10 @@ def derived_parameters(
             continue
         hint = PLAIN.get(parameter.name, command_type(hints[parameter.name]))
         names = [SHORT[parameter.name]] if parameter.name in SHORT else []
-        settings = Parameter(help=helps.get(parameter.name), alias=names or None, negative=())
+        converter = whole_number if hint in (int, int | None) else None
+        settings = Parameter(
+            help=helps.get(parameter.name), alias=names or None, negative=(), converter=converter
+        )
         is_required = parameter.name in REQUIRED
         is_positional = parameter.default is inspect.Parameter.empty
         out.append(
@@ -53,6 +56,11 @@ def derived_parameters(
             )
         )
     return out
+
+
+def whole_number(hint: Any, tokens: Sequence[Token]) -> int:
+    """Read a whole number; 1.5 is refused, not rounded."""
+    return int(tokens[0].value)
 
 
 def command_type(hint: Any) -> Any:

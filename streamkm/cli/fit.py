@@ -102,6 +102,7 @@ def fit_facts(model: Clusterer, path: Path) -> dict[str, Any]:
     return {
         "model": str(path),
         "clusters": len(model.cluster_centers_),
+        "seed": model.seed_,
         "n_iter": model.n_iter_,
         "inertia": model.inertia_,
         "cluster_sizes": model.cluster_sizes_.tolist(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from streamkm.kernels.summary import Summary
 
 def facts_of(path: Path) -> dict[str, Any]:
     """Return the facts of whatever lies under a path."""
+    path = Path(os.path.abspath(path))
     staging = path.with_name(path.name + ".partial")
     if not path.exists() and staging.exists():
         return unfinished_facts(path, staging)
@@ -73,6 +75,7 @@ def model_facts(path: Path) -> dict[str, Any]:
         "model": str(path),
         "algorithm": model.algorithm,
         "centers": f"{shape[0]} x {shape[1]}",
+        "seed": model.seed_,
         "n_iter": model.n_iter_,
         "inertia": model.inertia_,
         "cluster_sizes": model.cluster_sizes_.tolist(),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -74,10 +75,14 @@ def choose_executor(running: Running, limit: int | None, console: Console) -> It
         from streamkm.runtime import dask_cluster
 
         if running.workers is not None:
+            if running.workers < 1:
+                raise StreamKMError(f"--workers must be at least 1, got {running.workers}")
             share = limit or max(available_bytes() // 2, GIB)
             made = dask_cluster.local_cluster(running.workers, share)
         else:
             file = str(running.scheduler_file) if running.scheduler_file else None
+            if file is not None and not Path(file).is_file():
+                raise StreamKMError(f"{file}: no such scheduler file")
             made = dask_cluster.connected(running.scheduler, file)
         with made as executor:
             console.print(f"dashboard: {dask_cluster.dashboard_of(executor)}", highlight=False)

@@ -79,7 +79,7 @@ class Clusterer(Fitted, ABC):
                 f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
             )
         weights = weights_of(rows, sample_weight)
-        seed = self._seed()
+        seed = self.seed_ = self._seed()
         names = digest_of_weights(weights)
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)

@@ -52,6 +52,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     sample_shape_: tuple[int, ...]
     fingerprint_: str
     n_features_in_: int
+    seed_: int
 
     def predict(self, X: Any, out: str | Path | None = None, *, overwrite: bool = False) -> Any:
         """Label rows with their nearest clusters.

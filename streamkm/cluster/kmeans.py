@@ -42,7 +42,7 @@ class KMeans(Clusterer):
         the mean variance of the features; 0 stops when the centers repeat bit
         for bit.
     random_state
-        Seed of all randomness; None for a fresh one.
+        Seed of all randomness; by default a fresh one, kept as `seed_`.
     empty_cluster
         What becomes of a cluster that lost all its rows: "farthest" moves it
         to the row farthest from its center, "random" to a random row, "drop"
@@ -74,6 +74,8 @@ class KMeans(Clusterer):
         Rows of each cluster, shape (n_clusters,), int64.
     history_
         One record a pass: stage, seconds, bytes read and decoded, inertia.
+    seed_
+        The seed that was used: `random_state`, or the one that was drawn.
     n_features_in_
         Features seen in `fit`.
 

@@ -62,6 +62,7 @@ def _attributes(model: Clusterer) -> Json:
         "algorithm": model.algorithm,
         "numerics_version": NUMERICS_VERSION,
         "parameters": model.json_parameters(),
+        "seed": model.seed_,
         "n_iter": model.n_iter_,
         "inertia": model.inertia_,
         "history": model.history_,
@@ -104,6 +105,7 @@ def load_model(path: str | Path) -> Clusterer:
         made.cluster_centers_ = _read(group, "centers")
         made.cluster_sizes_ = _read(group, "counts")
         made.frame_ = Frame(_read(group, "frame_shift"), float(values["frame_scale"]))
+        made.seed_ = int(values["seed"])
         made.n_iter_ = int(values["n_iter"])
         made.inertia_ = float(values["inertia"])
         made.history_ = values["history"]

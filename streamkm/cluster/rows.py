@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.data.dataset import Dataset
-from streamkm.data.spec import KEY
+from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.sources import open_column, open_source
@@ -80,14 +78,9 @@ def is_in_memory(X: Any) -> bool:
 def _open_path(path: str) -> RowSource:
     if "://" in path:
         return Dataset(path)
-    attributes = Path(path, "zarr.json")
-    if attributes.exists():
-        try:
-            is_ours = KEY in json.loads(attributes.read_text()).get("attributes", {})
-        except (ValueError, OSError):
-            is_ours = False
-        if is_ours:
-            return Dataset(path)
+    refuse_unfinished(path)
+    if kind_of(path) == "dataset":
+        return Dataset(path)
     partial = Path(path + ".partial")
     if not Path(path).exists() and partial.exists():
         raise SourceError(f"{path}: its conversion was not finished; run it again")

@@ -59,11 +59,15 @@ class RunDir:
             keys = [key for key in run if not key.startswith("_")]
             differing = [key for key in keys if found.get(key) != run[key]]
             if differing:
-                what = ", ".join(f"{k} ({found.get(k)} there, {run[k]} here)" for k in differing)
+                what = "; ".join(_difference(key, found.get(key), run[key]) for key in differing)
                 raise StoreError(f"{self.path} holds another run: {what}; choose another folder")
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise StoreError(
+                    f"{self.path} is not empty and holds no run; choose another folder"
+                )
             self._write_run(run)
         except OSError as error:
             raise StorageError(f"{self.path} cannot be written ({error})") from error
@@ -136,6 +140,18 @@ class RunDir:
             raise StoreError(f"{self.path}: its history is damaged ({error})") from error
         write_atomically(self.path / HISTORY, "".join(line + "\n" for line in lines).encode())
         return records
+
+
+def _difference(key: str, there: Any, here: Any) -> str:
+    """Say in a few words what differs."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        names = [n for n in here if there.get(n) != here[n]]
+        return ", ".join(
+            f"{n} is {str(there.get(n))[:40]} there, {str(here[n])[:40]} here" for n in names
+        )
+    if key in ("fingerprint", "weights"):
+        return f"the {'data' if key == 'fingerprint' else 'weights'} differ"
+    return f"{key} is {there} there, {here} here"
 
 
 def _read_states(arrays: Any) -> tuple[FitState, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
 from streamkm.data.digest import sampled, whole
 from streamkm.errors import SourceError
 from streamkm.sources import open_column, open_source
@@ -18,6 +19,11 @@ from streamkm.typing import ColumnSource, Json, RowSource
 def as_source(src: Any) -> RowSource:
     """Return the rows of a path, a description, an array, or a RowSource."""
     if isinstance(src, (str, Path)):
+        if not str(src):
+            raise SourceError("the source is an empty path")
+        refuse_unfinished(str(src))
+        if kind_of(src) == "dataset":
+            return Dataset(src)  # with its labels
         return open_source(src)
     if isinstance(src, np.ndarray):
         if src.ndim < 2 or src.size == 0:

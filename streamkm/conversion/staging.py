@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,9 @@ class Staging:
     """
 
     def __init__(self, store: str | Path, scratch: str | Path | None = None) -> None:
-        self.store = Path(store)
+        if not str(store):
+            raise StoreError("the store's path is empty")
+        self.store = Path(os.path.abspath(store))  # without .., and with a name
         self.path = self.store.with_name(self.store.name + ".partial")
         self.plan = self.store.with_name(self.store.name + ".partial.json")
         digest = hashlib.sha256(str(self.store.absolute()).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -10,9 +11,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from streamkm.data.spec import DatasetSpec
+from streamkm.data.spec import KEY, DatasetSpec
 from streamkm.data.store import Array, open_group
-from streamkm.errors import SourceError, StoreError
+from streamkm.errors import IncompleteError, SourceError, StoreError
 from streamkm.metering import count
 from streamkm.typing import I64, ColumnSource, Json, Rows, SourceInfo
 
@@ -172,3 +173,25 @@ def open_dataset(store: str | Path) -> Dataset:
         If its conversion was not finished.
     """
     return Dataset(store)
+
+
+def kind_of(path: str | Path) -> str | None:
+    """Return "dataset" or "model" where a local folder is one of ours, else None."""
+    try:
+        attributes = json.loads(Path(path, "zarr.json").read_text()).get("attributes", {})
+        kind = attributes.get(KEY, {}).get("kind")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(kind) if kind else None
+
+
+def refuse_unfinished(path: str) -> None:
+    """Refuse the folder in which a conversion is still growing: its gaps would read as zeros.
+
+    Raises
+    ------
+    IncompleteError
+        If the path is such a folder.
+    """
+    if Path(path.rstrip("/") + ".json").is_file() and path.rstrip("/").endswith(".partial"):
+        raise IncompleteError(f"{path}: its conversion was not finished; run it again")

@@ -29,6 +29,8 @@ from streamkm.data.store import (
 from streamkm.errors import MissingExtraError, StorageError, StoreExistsError
 
 COPY_ROWS: Final = 1 << 16
+FILES: Final = (".npy", ".csv", ".parquet")
+ENDINGS: Final = ("", ".zarr", *FILES)
 
 
 class Target(Protocol):
@@ -93,16 +95,24 @@ def open_output(
         If Parquet is asked without pyarrow.
     """
     final = Path(out)
+    ending = final.suffix.lower()
+    if ending not in ENDINGS:
+        raise StorageError(
+            f"{final}: {ending} is not written; the ending must be .zarr (or none), "
+            f"{', '.join(FILES)}"
+        )
+    if not final.parent.exists():
+        raise StorageError(f"{final} cannot be written: there is no folder {final.parent}")
     if final.exists() and not overwrite:
         raise StoreExistsError(f"{final} exists; pass overwrite (--overwrite) to replace it")
-    check_replaceable(final, "file" if final.suffix in (".npy", ".csv", ".parquet") else "array")
+    check_replaceable(final, "file" if ending in FILES else "array")
     temporary = final.with_name(final.name + ".partial")
-    convert = _CONVERTERS.get(final.suffix)
-    if final.suffix == ".parquet":
+    convert = _CONVERTERS.get(ending)
+    if ending == ".parquet":
         _pyarrow()
     try:
         discard(temporary)
-        if final.suffix in (".npy", ".csv", ".parquet"):
+        if ending in FILES:
             yield _create_npy(temporary, shape, np.dtype(dtype))
             if convert is not None:
                 raw = temporary

@@ -180,8 +180,8 @@ class ProcessesExecutor(ThreadsExecutor):
             except BrokenProcessPool:
                 self._pool = None
         raise ClusterError(
-            f"worker processes were killed {ATTEMPTS} times in one pass, perhaps for their memory; "
-            "give fewer of them, or a smaller memory limit"
+            f"worker processes died {ATTEMPTS} times in one pass: for their memory (give fewer of "
+            "them), or because a script starts them without `if __name__ == '__main__':`"
         )
 
     def limited(self, n_workers: int) -> ProcessesExecutor:

@@ -22,7 +22,7 @@ UNITS: Final = {
     "K": KIB, "M": MIB, "G": GIB, "T": 1 << 40,
 }  # fmt: skip
 
-RESERVED_BYTES: Final = 368 * MIB  # interpreter, libraries, kernels compiled for the first time
+RESERVED_BYTES: Final = 400 * MIB  # interpreter, libraries, kernels compiled for the first time
 WORKER_RESERVED_BYTES: Final = 224 * MIB  # a worker process does not load scikit-learn
 LEAST_BYTES: Final = 512 * MIB
 MAX_BLOCK_BYTES: Final = 32 * MIB
@@ -147,7 +147,7 @@ def plan_memory(
         wanted = least_block if is_last or whole_units else min(unit_bytes, MAX_BLOCK_BYTES)
         if per_task > 0 and block >= wanted:
             cache = free - tasks * (task_bytes + scratch_bytes + COPIES * block)
-            return MemoryPlan(limit_bytes, tasks, block, max(int(cache * 0.8), 0))
+            return MemoryPlan(limit_bytes, tasks, block, max(cache // 2, 0))
     at_least = 1 if can_limit else n_workers
     needed = reserved + at_least * (task_bytes + scratch_bytes + COPIES * least_block)
     least = max(needed, LEAST_BYTES if n_processes == 1 else GIB)
@@ -175,10 +175,19 @@ def return_freed_memory() -> None:
 
 
 class PeakMeter:
-    """Samples this process and its children; `peak_bytes` is the largest sum of RSS."""
+    """Samples the memory of this process and its children while the block runs.
+
+    Attributes
+    ----------
+    peak_bytes
+        The largest sum of resident memory, of all these processes.
+    workers_peak_bytes
+        The same of the children alone: what a limit means on a local cluster.
+    """
 
     def __init__(self, interval_s: float = 0.02) -> None:
         self.peak_bytes = 0
+        self.workers_peak_bytes = 0
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -188,13 +197,14 @@ class PeakMeter:
 
         process = psutil.Process()
         while not self._stop.is_set():
-            total = process.memory_info().rss
+            workers = 0
             for child in process.children(recursive=True):
                 try:
-                    total += child.memory_info().rss
+                    workers += child.memory_info().rss
                 except psutil.Error:
                     continue
-            self.peak_bytes = max(self.peak_bytes, total)
+            self.workers_peak_bytes = max(self.workers_peak_bytes, workers)
+            self.peak_bytes = max(self.peak_bytes, workers + process.memory_info().rss)
             self._stop.wait(self._interval_s)
 
     def __enter__(self) -> PeakMeter:

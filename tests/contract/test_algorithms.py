@@ -115,9 +115,9 @@ def test_it_stops_and_goes_on_to_the_same_bits(algorithm, X):
 
 def test_a_run_directory_refuses_another_run(algorithm, X):
     algorithm(n_clusters=2, random_state=0, run_dir="run").fit(X)
-    with pytest.raises(StoreError, match="another run: parameters"):
+    with pytest.raises(StoreError, match="another run: n_clusters is 2 there, 3 here"):
         algorithm(n_clusters=3, random_state=0, run_dir="run").fit(X)
-    with pytest.raises(StoreError, match="another run: fingerprint"):
+    with pytest.raises(StoreError, match="another run: the data differ"):
         algorithm(n_clusters=2, random_state=0, run_dir="run").fit(X + 1)
 
 

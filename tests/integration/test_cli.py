@@ -158,6 +158,63 @@ def test_wrong_usage_is_status_two(store, run):
     assert run("fly")[0] == 2
 
 
+def test_small_stumbles_are_clear(store, run, monkeypatch):
+    run("fit", "kmeans", "x.zarr", "m.zarr", "-k", 4)
+    lines = {
+        ("predict", "m.zarr", "x.zarr", "labels.txt"): "the ending must be",
+        ("predict", "m.zarr", "x.zarr", "nowhere/l.csv"): "there is no folder",
+        ("fit", "kmeans", "x.zarr", "n.zarr", "-k", 2, "--workers", 0): "at least 1",
+        (
+            "fit",
+            "kmeans",
+            "x.zarr",
+            "n.zarr",
+            "-k",
+            2,
+            "--scheduler-file",
+            "none",
+        ): "no such scheduler file",
+        ("fit", "kmeans", "x.zarr", "n.zarr", "-k", 2, "--run", "m.zarr"): "is not empty",
+        ("convert", "", "n.zarr"): "empty",
+        ("info", ""): "not a Zarr group",
+    }
+    for words, says in lines.items():
+        status, _, err = run(*words)
+        assert (status, says in err, err.count("\n")) == (1, True, 1), err
+    assert run("predict", "m.zarr", "x.zarr", "L.CSV")[0] == 0
+    assert Path("L.CSV").is_file()
+    assert run("fit", "kmeans", "x.zarr", "n.zarr", "-k", "1.5")[0] == 2
+    monkeypatch.chdir("x.zarr")
+    assert "400 x 3" in run("info", ".")[1]
+
+
+def test_a_store_is_converted_again_with_its_labels(store, run):
+    assert run("convert", "x.zarr", "y.zarr", "--shuffle")[0] == 0
+    again = streamkm.open_dataset("y.zarr")
+    means = [again.read(0, 400)[again.labels.read(0, 400) == k].mean() for k in range(4)]
+    np.testing.assert_allclose(means, [0, 9, 18, 27], atol=0.5)
+
+
+def test_a_folder_in_which_a_store_grows_is_not_data(store, run):
+    shutil.move("x.zarr", "y.zarr.partial")
+    Path("y.zarr.partial.json").write_text("{}")
+    for words in (
+        ("fit", "kmeans", "y.zarr.partial", "m.zarr", "-k", 2),
+        ("convert", "y.zarr.partial", "z.zarr"),
+    ):
+        status, _, err = run(*words)
+        assert status == 1
+        assert "was not finished" in err
+
+
+def test_a_fit_without_a_seed_can_be_repeated(store, run):
+    run("fit", "kmeans", "x.zarr", "a.zarr", "-k", 7)
+    seed = streamkm.load_model("a.zarr").seed_
+    run("fit", "kmeans", "x.zarr", "b.zarr", "-k", 7, "--random-state", seed)
+    a, b = streamkm.load_model("a.zarr"), streamkm.load_model("b.zarr")
+    assert a.cluster_centers_.tobytes() == b.cluster_centers_.tobytes()
+
+
 def test_a_traceback_is_shown_only_on_request(run):
     assert "Traceback" not in run("info", "missing.zarr")[2]
     assert "Traceback" in run("score", "missing.zarr", "x.zarr", "-v")[2]

@@ -17,7 +17,9 @@ def test_the_demo_holds_its_word_on_threads_and_on_a_cluster(tmp_path):
         assert ran.status == 0, ran.err
         facts = json.loads(ran.out)
         assert facts["decoded_bytes"] > facts["memory_limit_bytes"]
-        assert ran.peak_bytes < facts["memory_limit_bytes"]
+        # On a local cluster the limit is the workers'; see docs/explanation/memory.md.
+        peak = ran.workers_peak_bytes if "--cluster" in words else ran.peak_bytes
+        assert peak < facts["memory_limit_bytes"]
         assert [step["step"] for step in facts["steps"]] == [
             "convert",
             "fit",
