@@ -102,7 +102,7 @@ class Passes:
         n_rows, n_features = source.shape
         row_bytes = n_features * source.dtype.itemsize + ROW_OVERHEAD_BYTES + 16 * out_width
         plan = plan_memory(
-            memory_limit,
+            executor.default_limit() if memory_limit is None else memory_limit,
             executor.n_workers,
             executor.n_processes,
             unit_bytes=min(info.natural_rows, n_rows) * row_bytes,

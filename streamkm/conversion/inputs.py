@@ -31,6 +31,8 @@ def as_source(src: Any) -> RowSource:
         return MemorySource(native(src))
     if isinstance(src, RowSource):
         return src
+    if (hasattr(src, "__array__") and not hasattr(src, "__dask_graph__")) or isinstance(src, list):
+        return as_source(np.asarray(src))  # data frames, lists
     raise SourceError(f"cannot convert {type(src).__name__}; pass a path, an array or a RowSource")
 
 

@@ -74,7 +74,7 @@ def plan_conversion(
 ) -> MemoryPlan:
     """Spend the memory limit on chunks in flight."""
     return plan_memory(
-        memory_limit,
+        executor.default_limit() if memory_limit is None else memory_limit,
         executor.n_workers,
         executor.n_processes,
         unit_bytes=(spec.row_bytes + ROW_OVERHEAD_BYTES) * spec.chunk_rows,

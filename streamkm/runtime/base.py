@@ -52,6 +52,10 @@ class Executor(Protocol):
         """Return the same executor with at most `n_workers` tasks at once."""
         ...
 
+    def default_limit(self) -> int | None:
+        """Return the memory limit where none is given; None for half of what is free here."""
+        ...
+
     def preflight(self, source: RowSource | None) -> None:
         """Raise ClusterError where workers are missing, blind, or lack the package."""
         ...

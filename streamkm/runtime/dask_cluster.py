@@ -19,6 +19,7 @@ from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
 
 RETRIES: Final = 3
 CONNECT_S: Final = 10
+BEFORE_SPILLING: Final = 0.6  # distributed.worker.memory.target
 
 
 def run_group_reporting(fn: TaskFunction[C, M], group: Any, context: C) -> M:
@@ -97,6 +98,12 @@ class DistributedExecutor:
     def limited(self, n_workers: int) -> DistributedExecutor:
         """Return itself: the workers' threads are the cluster's to choose."""
         return self
+
+    def default_limit(self) -> int | None:
+        """Return what the smallest worker may hold before Dask would spill, for all that share."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
+        return int(min(limits) * BEFORE_SPILLING) * self.n_processes if limits else None
 
     def preflight(self, source: RowSource | None) -> None:
         """Check every worker once, in seconds, before hours of work."""

@@ -146,6 +146,10 @@ class ThreadsExecutor:
         fewer.listener = self.listener
         return fewer
 
+    def default_limit(self) -> int | None:
+        """Return None: half of what is free here."""
+        return None
+
     def preflight(self, source: RowSource | None) -> None:
         """Nothing to check: the tasks run here."""
 

@@ -43,6 +43,10 @@ class SerialExecutor:
         """Return itself: one task is the least."""
         return self
 
+    def default_limit(self) -> int | None:
+        """Return None: half of what is free here."""
+        return None
+
     def preflight(self, source: RowSource | None) -> None:
         """Nothing to check."""
 

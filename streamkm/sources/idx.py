@@ -60,9 +60,10 @@ class IdxSource:
     @property
     def labels(self) -> ColumnSource | None:
         """Labels from the file beside it, by MNIST's naming (images-idx3 -> labels-idx1)."""
-        beside = Path(self.path).name.replace("images-idx3", "labels-idx1")
+        name = Path(self.path).name
+        beside = name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
         candidate = Path(self.path).with_name(beside)
-        if beside == Path(self.path).name or not candidate.exists():
+        if beside == name or not candidate.exists():
             return None
         return _IdxLabels(open_source(str(candidate)))
 

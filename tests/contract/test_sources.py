@@ -153,6 +153,12 @@ def test_labels_lie_beside_idx_images(tmp_path):
     assert source.labels.read(10, 12).tolist() == [10, 11]
 
 
+def test_labels_are_found_under_the_other_name_too(tmp_path):
+    write_idx(tmp_path / "t10k-images.idx3-ubyte", IMAGES)
+    write_idx(tmp_path / "t10k-labels.idx1-ubyte", np.arange(50, dtype=np.uint8))
+    assert open_source(tmp_path / "t10k-images.idx3-ubyte").labels.read(3, 4).tolist() == [3]
+
+
 def test_columns_are_one_number_a_row(tmp_path):
     np.save(tmp_path / "y.npy", np.arange(5))
     assert open_column(tmp_path / "y.npy").read(1, 3).tolist() == [1, 2]

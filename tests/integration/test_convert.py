@@ -233,6 +233,15 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(shuffle, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_lists_and_frames_are_converted():
+    import pandas as pd
+
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    for values in (rows, pd.DataFrame(rows)):
+        store = streamkm.convert(values, "x.zarr", overwrite=True)
+        assert store.read(0, 2).tolist() == rows
+
+
 def test_another_conversion_does_not_continue_a_killed_one(rng):
     staging = Path("x.zarr.partial")
     staging.mkdir()
