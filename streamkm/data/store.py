@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import zarr
@@ -18,10 +18,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 from streamkm.errors import StoreError, StoreExistsError
 from streamkm.metering import count
 
-if TYPE_CHECKING:
-    Array = zarr.Array[Any]
-else:  # not generic in zarr 3.1.0
-    Array = zarr.Array
+Array = zarr.Array[Any]
 
 # Blosc's own threads would make the bytes of a chunk depend on timing; Zarr calls it from
 # worker threads, where it uses none.

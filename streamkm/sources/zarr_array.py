@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import zarr
@@ -14,10 +14,7 @@ from streamkm.errors import SourceError
 from streamkm.metering import count
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
-if TYPE_CHECKING:
-    Array = zarr.Array[Any]
-else:  # not generic in zarr 3.1.0
-    Array = zarr.Array
+Array = zarr.Array[Any]
 
 
 @dataclass(frozen=True, eq=False)
