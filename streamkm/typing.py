@@ -51,6 +51,8 @@ class SourceInfo:
         so that one task should read the rows in order.
     scratch_bytes
         Memory that a read needs beyond the rows it returns.
+    is_column
+        True for a 1-D array: labels or weights, not rows.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SourceInfo:
     natural_rows: int = 1
     is_sequential: bool = False
     scratch_bytes: int = 0
+    is_column: bool = False
 
 
 @runtime_checkable

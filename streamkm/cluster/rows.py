@@ -14,7 +14,7 @@ import numpy as np
 from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
-from streamkm.sources import open_column, open_source
+from streamkm.sources import open_column, open_rows
 from streamkm.sources.array import MemorySource, native
 from streamkm.sources.array import open_source as open_npy
 from streamkm.sources.columns import MemoryColumn
@@ -84,7 +84,7 @@ def _open_path(path: str) -> RowSource:
     partial = Path(path + ".partial")
     if not Path(path).exists() and partial.exists():
         raise SourceError(f"{path}: its conversion was not finished; run it again")
-    return open_source(path)
+    return open_rows(path)
 
 
 def _from_array(array: Any) -> MemorySource:

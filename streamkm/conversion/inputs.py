@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
 from streamkm.data.digest import sampled, whole
 from streamkm.errors import SourceError
-from streamkm.sources import open_column, open_source
+from streamkm.sources import open_column, open_rows
 from streamkm.sources.array import MemorySource, native
 from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import ColumnSource, Json, RowSource
@@ -24,7 +24,7 @@ def as_source(src: Any) -> RowSource:
         refuse_unfinished(str(src))
         if kind_of(src) == "dataset":
             return Dataset(src)  # with its labels
-        return open_source(src)
+        return open_rows(src)
     if isinstance(src, np.ndarray):
         if src.ndim < 2 or src.size == 0:
             raise SourceError(f"expected a 2-D array with rows, got shape {src.shape}")

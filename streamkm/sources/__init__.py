@@ -73,6 +73,23 @@ def open_source(locator: str | Path) -> RowSource:
         raise SourceError(f"{text}: cannot be read as {row.name} ({error})") from error
 
 
+def open_rows(locator: str | Path) -> RowSource:
+    """Open rows of features; a 1-D array is refused.
+
+    Raises
+    ------
+    SourceError
+        As `open_source`, and for one number a row.
+    """
+    source = open_source(locator)
+    if source.info.is_column:
+        raise SourceError(
+            f"{locator}: a 1-D array, expected rows of features; "
+            "reshape it to (n, 1) if it has one feature"
+        )
+    return source
+
+
 def open_column(locator: str | Path) -> ColumnSource:
     """Open labels or weights: one number a row, in any format that holds 1-D arrays."""
     source = open_source(locator)

@@ -91,7 +91,12 @@ class NpySource:
         """Name and sample shape; members of archives are sequential."""
         shape = self.array_shape[1:] if len(self.array_shape) > 2 else ()
         name = Path(self.path).name + (f":{self.member}" if self.member else "")
-        return SourceInfo(name=name, sample_shape=shape, is_sequential=self.reader is not None)
+        return SourceInfo(
+            name=name,
+            sample_shape=shape,
+            is_sequential=self.reader is not None,
+            is_column=len(self.array_shape) == 1,
+        )
 
     @property
     def labels(self) -> ColumnSource | None:

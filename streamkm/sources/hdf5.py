@@ -60,6 +60,7 @@ class Hdf5Source:
             sample_shape=self.array_shape[1:] if len(self.array_shape) > 2 else (),
             natural_rows=1 if self.reader or not self.chunks else self.chunks[0],
             is_sequential=self.reader is not None,
+            is_column=len(self.array_shape) == 1,
             scratch_bytes=0 if self.reader else 2 * chunk_bytes,
         )
 

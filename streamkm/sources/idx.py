@@ -55,6 +55,7 @@ class IdxSource:
             name=Path(self.path).name,
             sample_shape=self.dimensions[1:] if len(self.dimensions) > 2 else (),
             is_sequential=self.path.endswith(".gz"),
+            is_column=len(self.dimensions) == 1,
         )
 
     @property

@@ -42,6 +42,7 @@ class ZarrSource:
             name=self.name,
             sample_shape=self.array.shape[1:] if self.array.ndim > 2 else (),
             natural_rows=min(unit[0], self.array.shape[0]),
+            is_column=self.array.ndim == 1,
             scratch_bytes=2 * math.prod(unit) * self.array.dtype.itemsize,
         )
 

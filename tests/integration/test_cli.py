@@ -249,6 +249,7 @@ def bad_inputs() -> dict[str, str]:
     nan[7] = np.nan
     np.save("nan.npy", nan)
     np.save("flat.npy", np.ones((100, 0)))
+    np.save("line.npy", np.ones(100))
     np.save("object.npy", np.array([None, 1], dtype=object), allow_pickle=True)
     return {
         "missing.npy": "no such file",
@@ -261,6 +262,7 @@ def bad_inputs() -> dict[str, str]:
         "data_batch_9": "only NumPy arrays are admitted",
         "nan.npy": "rows 7",
         "flat.npy": "no rows",
+        "line.npy": "a 1-D array",
         "object.npy": "not numeric",
     }
 
@@ -279,8 +281,9 @@ def test_bad_input_is_one_line_status_one_and_nothing_left(run):
 
 def test_bad_requests_are_one_line_status_one(store, run):
     np.save("short.npy", np.ones(399))
-    np.save("line.npy", np.ones(50))
+    np.save("line.npy", np.ones((50, 1)))
     requests = {
+        ("fit", "kmeans", "short.npy", "out.zarr", "-k", 4): "a 1-D array",
         ("convert", "line.npy", "out.zarr", "--target", "short.npy"): "labels for 50 rows",
         (
             "fit",
