@@ -110,6 +110,23 @@ class ColumnSource(Protocol):
         ...
 
 
+class Labeler(Protocol):
+    """A fitted model as the workers see it: what labels rows. Picklable."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Labels run from 0 to `n_clusters` - 1."""
+        ...
+
+    def assign(self, rows: Rows) -> tuple[I32, F64]:
+        """Return labels (-1 for a row with NaN or infinity) and squared distances."""
+        ...
+
+    def distances(self, rows: Rows) -> F64:
+        """Distances to all clusters, shape (n_rows, n_clusters)."""
+        ...
+
+
 class WorkUnit(Protocol):
     """What an executor needs to know of a group of blocks."""
 

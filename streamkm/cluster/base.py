@@ -92,7 +92,7 @@ class Clusterer(Fitted, ABC):
 
     def _fit_passes(self, passes: Passes, rows: RowSource, seed: int, weights: str) -> None:
         self.fingerprint_ = fingerprint(rows)
-        passes.look(2 * self.n_clusters)
+        self.look(passes)
         states, run = None, None
         if self.run_dir is not None:
             run = RunDir(self.run_dir)
@@ -108,7 +108,8 @@ class Clusterer(Fitted, ABC):
             states = after
             if run is not None:
                 run.save(states, passes.history)
-        self._keep(passes, self.finish(passes, states), rows)
+        self.sample_shape_ = rows.info.sample_shape
+        self.keep(passes, self.finish(passes, states))
 
     def _seed(self) -> int:
         """Return the seed; a run that began without one goes on with the one it drew."""
@@ -129,14 +130,18 @@ class Clusterer(Fitted, ABC):
             "_model": self.model_path,
         }
 
-    def _keep(self, passes: Passes, model: Closed, rows: RowSource) -> None:
+    def look(self, passes: Passes) -> None:
+        """Learn what the algorithm needs of the rows before its first pass."""
+        passes.look(2 * self.n_clusters)
+
+    def keep(self, passes: Passes, model: Closed) -> None:
+        """Set the attributes of the fitted model."""
         self.cluster_centers_ = model.state.centers
         self.cluster_sizes_ = model.counts
         self.inertia_ = model.inertia
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
         self.frame_ = passes.data.frame
-        self.sample_shape_ = rows.info.sample_shape
         n_found = int(np.count_nonzero(model.counts))
         if n_found < self.n_clusters:
             warnings.warn(

@@ -21,10 +21,11 @@ from streamkm.cluster.model import save_model
 from streamkm.cluster.rows import as_rows, is_in_memory, shipped
 from streamkm.cluster.use import map_lazily, score_rows, write_distances, write_labels
 from streamkm.errors import SourceError
+from streamkm.kernels.nearest import Nearest
 from streamkm.kernels.tile import Frame
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
-from streamkm.typing import F64, I32, I64, Json, RowSource
+from streamkm.typing import F64, I32, I64, Json, Labeler, RowSource
 
 # Where and under what a fit runs: never part of what it computes, never saved.
 CIRCUMSTANCES = ("executor", "memory_limit", "run_dir")
@@ -34,6 +35,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     """The verbs of a fitted model, over data of any size."""
 
     algorithm: ClassVar[str]
+    stored: ClassVar[tuple[str, ...]] = ()  # what a model file holds besides, less the underscore
     model_path: str | None = None  # where a command will save it; a run remembers it
     n_clusters: int
     random_state: Any
@@ -142,6 +144,11 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         values = {k: v for k, v in self.get_params(deep=False).items() if k not in CIRCUMSTANCES}
         return {name: to_json(value) for name, value in values.items()}
 
+    def fitted_values(self, kind: Any) -> Json:
+        """Return those attributes of `stored` that are of a kind."""
+        values = {name: getattr(self, f"{name}_") for name in self.stored}
+        return {name: value for name, value in values.items() if isinstance(value, kind)}
+
     def _labels(self, rows: RowSource) -> I32:
         needs_out(rows)
         values = np.empty(rows.shape[0], np.int32)
@@ -172,6 +179,11 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         finally:
             if executor is not self.executor:
                 executor.close()
+
+    @property
+    def labeler_(self) -> Labeler:
+        """The model as the workers see it."""
+        return Nearest(self.cluster_centers_, self.frame_)
 
     @property
     def _n_features_out(self) -> int:

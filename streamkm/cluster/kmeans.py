@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
 from streamkm.cluster.base import Clusterer
+from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
 from streamkm.cluster.empty import EMPTY_CLUSTER
 from streamkm.cluster.init import INITS, OVERSAMPLING_FACTOR, ROUNDS, Seeding, make_starts
 from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
-from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 
 
@@ -135,25 +134,11 @@ class KMeans(Clusterer):
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
-        for name in ("n_clusters", "n_init", "max_iter"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise self._refusal(name, "an int in the range [1, inf)")
-        tol: Any = self.tol
-        if not isinstance(tol, Real) or not tol >= 0:  # type: ignore[operator]
-            raise self._refusal("tol", "a float in the range [0, inf)")
-        if self.empty_cluster not in EMPTY_CLUSTER:
-            raise self._refusal("empty_cluster", f"one of {', '.join(EMPTY_CLUSTER)}")
-        if isinstance(self.init, str) and self.init not in INITS:
-            raise self._refusal("init", f"one of {', '.join(INITS)}, an array or a callable")
-        if self.max_time_s is not None and not self.max_time_s > 0:
-            raise self._refusal("max_time_s", "a positive number of seconds or None")
-
-    def _refusal(self, name: str, allowed: str) -> SourceError:
-        got = getattr(self, name)
-        return SourceError(
-            f"The {name!r} parameter of KMeans must be {allowed}. Got {got!r} instead."
-        )
+        check_whole(self, "n_clusters", "n_init", "max_iter")
+        check_number(self, "tol")
+        check_choice(self, "empty_cluster", EMPTY_CLUSTER)
+        check_init(self, INITS)
+        check_number(self, "max_time_s", optional=True, is_positive=True)
 
     @property
     def _restarts(self) -> range:

@@ -44,6 +44,7 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
             "centers": model.cluster_centers_,
             "counts": model.cluster_sizes_,
             "frame_shift": model.frame_.shift,
+            **model.fitted_values(np.ndarray),
         }
         for name, values in arrays.items():
             array = create_array(group, name, values.shape, values.dtype, len(values), "none")
@@ -69,6 +70,7 @@ def _attributes(model: Clusterer) -> Json:
         "frame_scale": model.frame_.scale,
         "sample_shape": list(model.sample_shape_),
         "fingerprint": model.fingerprint_,
+        **model.fitted_values((int, float)),
     }
 
 
@@ -111,7 +113,10 @@ def load_model(path: str | Path) -> Clusterer:
         made.history_ = values["history"]
         made.sample_shape_ = tuple(values["sample_shape"])
         made.fingerprint_ = values["fingerprint"]
-        made.n_features_in_ = int(made.cluster_centers_.shape[1])
+        made.n_features_in_ = len(made.frame_.shift)
+        for name in made.stored:
+            value = values[name] if name in values else _read(group, name)
+            setattr(made, f"{name}_", value)
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: damaged model ({error})") from error
     return made

@@ -108,6 +108,7 @@ class RunDir:
         for i, state in enumerate(states):
             arrays[f"centers_{i}"] = state.centers
             arrays[f"counts_{i}"] = state.counts
+            arrays |= {f"extra_{i}_{name}": values for name, values in state.extra.items()}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         checkpoint = self.path / CHECKPOINT
@@ -160,7 +161,12 @@ def _read_states(arrays: Any) -> tuple[FitState, ...]:
         FitState(
             centers=arrays[f"centers_{i}"],
             counts=arrays[f"counts_{i}"],
+            extra=_read_extra(arrays, f"extra_{i}_"),
             **dict(zip(NUMBERS, values, strict=True)),
         )
         for i, values in enumerate(zip(*numbers, strict=True))
     )
+
+
+def _read_extra(arrays: Any, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,8 @@ class FitState:
         Whether the model has left the passes.
     restart
         Which of the `n_init` restarts this is: a key of its random numbers.
+    extra
+        What else an algorithm carries: arrays of numbers, by name.
     """
 
     centers: F64
@@ -40,6 +44,7 @@ class FitState:
     center_shift: float = float("inf")
     converged: bool = False
     restart: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def start(cls, centers: F64, restart: int) -> FitState:

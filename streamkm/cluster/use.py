@@ -11,15 +11,11 @@ import numpy as np
 from streamkm.cluster.passes import Passes
 from streamkm.data.output import MemoryTarget, Target, open_output
 from streamkm.errors import SourceError
-from streamkm.kernels.assign import assign
-from streamkm.kernels.centers import prepare
-from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import use as tasks
 from streamkm.tasks.base import refuse_bad, refuse_bad_values
-from streamkm.typing import F64, I32, I64, ColumnSource, Rows, RowSource
+from streamkm.typing import F64, I32, I64, ColumnSource, Labeler, Rows, RowSource
 
 MAX_CLASSES: Final = 1 << 16
 
@@ -88,7 +84,7 @@ def _run(passes: Passes, task: Any, model: Clusterer, target: Target) -> None:
     if executor.listener is not None:
         title = "labelling" if task is tasks.predict else "measuring distances"
         executor.listener(PassStarted(task.__name__, title, passes.source.shape[0]))
-    context = tasks.WriteContext(passes.source, model.cluster_centers_, model.frame_, target)
+    context = tasks.WriteContext(passes.source, model.labeler_, target)
     executor.for_each(task, passes.groups, context)
 
 
@@ -108,8 +104,7 @@ def score_rows(
         weights=weights,
         classes=classes,
         n_classes=n_classes,
-        centers=model.cluster_centers_,
-        frame=model.frame_,
+        model=model.labeler_,
     )
     parts = passes.run(tasks.score, context, stage="score", title="scoring")
     passes.note()
@@ -139,20 +134,20 @@ def map_lazily(model: Clusterer, array: Any, *, is_label: bool) -> Any:
     """Return labels or distances of a dask array as a lazy dask array."""
     from streamkm.runtime.dask_input import lazy_map
 
-    centers = model.cluster_centers_
+    labeler = model.labeler_
     if is_label:
-        return lazy_map(array, label_chunk, centers, None, "i4", model.frame_)
-    return lazy_map(array, distance_chunk, centers, len(centers), "f8", model.frame_)
+        return lazy_map(array, label_chunk, labeler, None, "i4")
+    return lazy_map(array, distance_chunk, labeler, labeler.n_clusters, "f8")
 
 
-def label_chunk(rows: Rows, centers: F64, frame: Frame) -> I32:
+def label_chunk(rows: Rows, labeler: Labeler) -> I32:
     """Label one chunk of a dask array."""
-    labels = assign(np.asarray(rows), prepare(centers, frame))[0]
+    labels = labeler.assign(np.asarray(rows))[0]
     refuse_bad(labels, 0)
     return labels
 
 
-def distance_chunk(rows: Rows, centers: F64, frame: Frame) -> F64:
+def distance_chunk(rows: Rows, labeler: Labeler) -> F64:
     """Return the distances of one chunk of a dask array."""
     refuse_bad_values(np.asarray(rows), 0)
-    return np.sqrt(distances(np.asarray(rows), centers)).T
+    return labeler.distances(np.asarray(rows))

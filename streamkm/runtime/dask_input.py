@@ -14,7 +14,7 @@ from dask.task_spec import TaskRef
 from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
-from streamkm.typing import F64, ColumnSource, Rows, SourceInfo, TaskFunction
+from streamkm.typing import ColumnSource, Labeler, Rows, SourceInfo, TaskFunction
 
 
 def is_dask_array(value: Any) -> bool:
@@ -153,11 +153,11 @@ def run_on_blocks(
     return fn(group, replace(context, source=ChunkRows(np.asarray(rows), group.start)))
 
 
-def lazy_map(array: Any, fn: Any, centers: F64, width: int | None, dtype: str, frame: Any) -> Any:
-    """Apply `fn(rows, centers, frame)` to a dask array chunk by chunk, lazily."""
+def lazy_map(array: Any, fn: Any, labeler: Labeler, width: int | None, dtype: str) -> Any:
+    """Apply `fn(rows, labeler)` to a dask array chunk by chunk, lazily."""
     rows = DaskRows(array).array
     if width is None:
         meta = np.empty((0,), dtype)
-        return rows.map_blocks(fn, centers, frame, drop_axis=1, dtype=dtype, meta=meta)
+        return rows.map_blocks(fn, labeler, drop_axis=1, dtype=dtype, meta=meta)
     chunks, meta = (rows.chunks[0], (width,)), np.empty((0, 0), dtype)
-    return rows.map_blocks(fn, centers, frame, chunks=chunks, dtype=dtype, meta=meta)
+    return rows.map_blocks(fn, labeler, chunks=chunks, dtype=dtype, meta=meta)

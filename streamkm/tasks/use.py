@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from streamkm.data.output import Target
-from streamkm.kernels.assign import assign
-from streamkm.kernels.centers import prepare
 from streamkm.kernels.contingency import Contingency, count_pairs
 from streamkm.kernels.lloyd import Inertia, inertia_of
-from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame
 from streamkm.tasks.base import PassResult, PassStats, read_group, refuse_bad, refuse_bad_values
-from streamkm.typing import F64, ColumnSource, Rows, RowSource
+from streamkm.typing import F64, ColumnSource, Labeler, Rows, RowSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +17,7 @@ class WriteContext:
     """Context of the passes that write one value or row of values a row."""
 
     source: RowSource
-    centers: F64
-    frame: Frame
+    model: Labeler
     target: Target
 
 
@@ -36,23 +29,22 @@ class ScoreContext:
     weights: ColumnSource | None
     classes: ColumnSource | None
     n_classes: int
-    centers: F64
-    frame: Frame
+    model: Labeler
 
 
 def score(group: Any, context: ScoreContext) -> PassResult:
     """Inertia of one model, and its clusters against known classes."""
-    model = prepare(context.centers, context.frame)
+    model = context.model
     inertias: list[Inertia] = []
     tables: list[Contingency] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        labels, sq_dist = assign(rows, model)
+        labels, sq_dist = model.assign(rows)
         refuse_bad(labels, start)
-        inertias.append(inertia_of(sq_dist, labels, weights, len(model.exact)))
+        inertias.append(inertia_of(sq_dist, labels, weights, model.n_clusters))
         if context.classes is not None:
             classes = context.classes.read(start, start + len(rows))
-            tables.append(count_pairs(labels, classes, len(model.exact), context.n_classes))
+            tables.append(count_pairs(labels, classes, model.n_clusters, context.n_classes))
 
     stats = read_group(group, context, consume)
     parts: tuple[Any, ...] = (Inertia.merge_all(inertias),)
@@ -61,10 +53,9 @@ def score(group: Any, context: ScoreContext) -> PassResult:
 
 def predict(group: Any, context: WriteContext) -> PassStats:
     """Write the label of every row."""
-    model = prepare(context.centers, context.frame)
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        labels, _ = assign(rows, model)
+        labels, _ = context.model.assign(rows)
         refuse_bad(labels, start)
         context.target.write(start, labels)
 
@@ -76,6 +67,6 @@ def transform(group: Any, context: WriteContext) -> PassStats:
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         refuse_bad_values(rows, start)
-        context.target.write(start, np.sqrt(distances(rows, context.centers)).T)
+        context.target.write(start, context.model.distances(rows))
 
     return read_group(group, context, consume)

@@ -26,6 +26,12 @@ EXPECTED = {
 }
 
 
+def make(algorithm, **wanted):
+    """An estimator with those of the wanted parameters that its algorithm has."""
+    known = algorithm().get_params()
+    return algorithm(**{name: value for name, value in wanted.items() if name in known})
+
+
 @pytest.fixture(params=ROWS)
 def algorithm(request):
     return ROWS[request.param].load()
@@ -66,7 +72,7 @@ def test_a_saved_model_predicts_the_same(algorithm, X):
 
 
 def test_no_model_file_holds_a_pickle(algorithm, X):
-    algorithm(n_clusters=2, random_state=0, init=X[:2]).fit(X).save("model.zarr")
+    make(algorithm, n_clusters=2, random_state=0).fit(X).save("model.zarr")
     for file in Path("model.zarr").rglob("*"):
         assert (
             file.is_dir()
@@ -74,6 +80,10 @@ def test_no_model_file_holds_a_pickle(algorithm, X):
             or file.parent.name in ("c", "0")
             or (file.parent.parent.name == "c")
         )
+
+
+def test_given_centers_are_kept_in_the_model_file(X):
+    streamkm.KMeans(n_clusters=2, init=X[:2]).fit(X).save("model.zarr")
     assert streamkm.load_model("model.zarr").get_params()["init"].tolist() == X[:2].tolist()
 
 
@@ -84,7 +94,7 @@ def test_a_clone_fits_to_the_same_bits(algorithm, X):
 
 
 def test_it_stops_and_goes_on_to_the_same_bits(algorithm, X):
-    whole = algorithm(n_clusters=4, random_state=1, tol=0, n_init=3).fit(X)
+    whole = make(algorithm, n_clusters=4, random_state=1, tol=0, n_init=3).fit(X)
 
     class Killed(BaseException):
         pass
@@ -106,8 +116,8 @@ def test_it_stops_and_goes_on_to_the_same_bits(algorithm, X):
         run = f"run-{stop_at}"
         settings = {"n_clusters": 4, "random_state": 1, "tol": 0, "n_init": 3, "run_dir": run}
         with pytest.raises(Killed):
-            algorithm(**settings, executor=executor).fit(X)
-        again = algorithm(**settings, executor="threads").fit(X)
+            make(algorithm, **settings, executor=executor).fit(X)
+        again = make(algorithm, **settings, executor="threads").fit(X)
         assert again.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
         assert (again.inertia_, again.n_iter_) == (whole.inertia_, whole.n_iter_)
         assert [r["pass"] for r in again.history_] == list(range(1, len(again.history_) + 1))
@@ -123,10 +133,10 @@ def test_a_run_directory_refuses_another_run(algorithm, X):
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(algorithm, X):
     settings = {"n_clusters": 4, "random_state": 1, "tol": 0, "run_dir": "run"}
-    whole = algorithm(**settings).fit(X)
+    whole = make(algorithm, **settings).fit(X)
     checkpoint = Path("run/checkpoint.npz")
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
-    again = algorithm(**settings).fit(X)
+    again = make(algorithm, **settings).fit(X)
     assert again.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
 
 
@@ -150,6 +160,8 @@ def test_bad_input_is_one_clear_error(algorithm, bad, says):
     ("name", "value"), [("n_clusters", 0), ("n_clusters", 2.5), ("max_iter", 0), ("tol", -1)]
 )
 def test_bad_parameters_are_named(algorithm, name, value, X):
+    if name not in algorithm().get_params():
+        pytest.skip(f"no {name}")
     with pytest.raises(ValueError, match=f"The '{name}' parameter"):
         algorithm(**{name: value}).fit(X)
 

@@ -1,0 +1,56 @@
+"""Parameters out of their range: one clear error each, in scikit-learn's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from streamkm.errors import SourceError
+
+
+def refusal(model: Any, name: str, allowed: str) -> SourceError:
+    """Return the error that names a parameter, what it may be, and what it is."""
+    return SourceError(
+        f"The {name!r} parameter of {type(model).__name__} must be {allowed}. "
+        f"Got {getattr(model, name)!r} instead."
+    )
+
+
+def check_whole(model: Any, *names: str, least: int = 1, optional: bool = False) -> None:
+    """Require whole numbers of at least `least`, or None where it is optional."""
+    for name in names:
+        value: Any = getattr(model, name)
+        if optional and value is None:
+            continue
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            also = " or None" if optional else ""
+            raise refusal(model, name, f"an int in the range [{least}, inf){also}")
+
+
+def check_number(
+    model: Any, *names: str, optional: bool = False, is_positive: bool = False
+) -> None:
+    """Require numbers that are not negative, or positive, or None where it is optional."""
+    for name in names:
+        value: Any = getattr(model, name)
+        if optional and value is None:
+            continue
+        is_real = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_real or not (value > 0 if is_positive else value >= 0):
+            also = " or None" if optional else ""
+            raise refusal(
+                model, name, f"a float in the range {'(' if is_positive else '['}0, inf){also}"
+            )
+
+
+def check_choice(model: Any, name: str, choices: Iterable[str]) -> None:
+    """Require one of some words."""
+    if getattr(model, name) not in choices:
+        raise refusal(model, name, f"one of {', '.join(choices)}")
+
+
+def check_init(model: Any, names: Iterable[str]) -> None:
+    """Require the name of a start, an array or a callable."""
+    if isinstance(model.init, str) and model.init not in names:
+        raise refusal(model, "init", f"one of {', '.join(names)}, an array or a callable")
