@@ -23,7 +23,7 @@ def check_whole(model: Any, *names: str, least: int = 1, optional: bool = False)
         value: Any = getattr(model, name)
         if optional and value is None:
             continue
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             also = " or None" if optional else ""
             raise refusal(model, name, f"an int in the range [{least}, inf){also}")
 
