@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm.cluster.kmeans import KMeans
+    from streamkm.cluster.minibatch import MiniBatchKMeans
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
     from streamkm.conversion.convert import convert
@@ -19,11 +20,21 @@ if TYPE_CHECKING:
     from streamkm.sources import open_source
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "KMeans", "convert", "load_model", "open_dataset", "open_source", "resume"]
+__all__ = [
+    "Dataset",
+    "KMeans",
+    "MiniBatchKMeans",
+    "convert",
+    "load_model",
+    "open_dataset",
+    "open_source",
+    "resume",
+]
 
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
 _LAZY = {
     "KMeans": "streamkm.cluster.kmeans",
+    "MiniBatchKMeans": "streamkm.cluster.minibatch",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",
     "convert": "streamkm.conversion.convert",

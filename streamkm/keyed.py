@@ -15,6 +15,10 @@ RECLUSTER: Final = 5
 RELOCATION: Final = 6
 BLOBS: Final = 7
 DIGITS: Final = 8
+STREAM: Final = 9
+REASSIGNMENT: Final = 10
+CORESET: Final = 11
+REBIRTH: Final = 12
 
 
 def generator(seed: int, purpose: int, *keys: int) -> np.random.Generator:

@@ -30,6 +30,11 @@ ALGORITHMS: Final = (
         "streamkm.cluster.kmeans:KMeans",
         "Exact Lloyd: every pass reads all rows; restarts share the passes.",
     ),
+    AlgorithmRow(
+        "minibatch",
+        "streamkm.cluster.minibatch:MiniBatchKMeans",
+        "Mini-batches: small steps along the stream; a few times through the data, or less.",
+    ),
 )
 
 

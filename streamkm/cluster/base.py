@@ -34,6 +34,10 @@ class Clusterer(Fitted, ABC):
     def model_values(self, n_features: int) -> int:
         """Return how many numbers the centers of all models that share a pass hold."""
 
+    def held_bytes(self, rows: RowSource) -> int:
+        """Return what a fit holds besides its tasks: buffers of rows, say."""
+        return 0
+
     @abstractmethod
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the states before the first pass."""
@@ -84,7 +88,8 @@ class Clusterer(Fitted, ABC):
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
             values = self.model_values(rows.shape[1])
-            passes = Passes(source, mass, executor, self.memory_limit, values)
+            held = self.held_bytes(rows)
+            passes = Passes(source, mass, executor, self.memory_limit, values, held_bytes=held)
             self._fit_passes(passes, rows, seed, names)
         if is_in_memory(X):
             self.labels_ = self._labels(rows)

@@ -39,18 +39,22 @@ class Seeding:
         All randomness is keyed by (seed, purpose, restart).
     restarts
         For which restarts; their passes are shared.
+    most_rows
+        The most rows of the sample that k-means++ looks at; None for plenty.
     """
 
     passes: Passes
     n_clusters: int
     seed: int
     restarts: Sequence[int]
+    most_rows: int | None = None
 
 
 def sample_rows(seeding: Seeding) -> tuple[Any, F64 | None]:
     """Return the part of the sample that k-means++ looks at: all, or evenly spaced rows."""
     data = seeding.passes.data
-    most = max(SEEDING_ROWS, SEEDING_ROWS_PER_CLUSTER * seeding.n_clusters)
+    plenty = max(SEEDING_ROWS, SEEDING_ROWS_PER_CLUSTER * seeding.n_clusters)
+    most = seeding.most_rows or plenty
     n_rows = len(data.sample)
     if n_rows <= most:
         return data.sample, data.sample_weight
@@ -162,6 +166,12 @@ INITS: Final[dict[str, Callable[[Seeding], list[F64]]]] = {
     "random": random_start,
     "gaussian": gaussian_start,
 }
+
+
+def values_per_center(init: Any) -> int:
+    """Return how many rows a start looks at together, in units of n_clusters."""
+    is_parallel = isinstance(init, str) and init == "k-means||"
+    return OVERSAMPLING_FACTOR * ROUNDS + 1 if is_parallel else 1
 
 
 def make_starts(init: Any, seeding: Seeding) -> list[F64]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
 from streamkm.cluster.empty import EMPTY_CLUSTER
-from streamkm.cluster.init import INITS, OVERSAMPLING_FACTOR, ROUNDS, Seeding, make_starts
+from streamkm.cluster.init import INITS, Seeding, make_starts, values_per_center
 from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
@@ -148,9 +148,7 @@ class KMeans(Clusterer):
 
     def model_values(self, n_features: int) -> int:
         """Return the numbers in the centers of all restarts, or of all candidates."""
-        factor = 1
-        if isinstance(self.init, str) and self.init == "k-means||":
-            factor = OVERSAMPLING_FACTOR * ROUNDS + 1
+        factor = values_per_center(self.init)
         return factor * self.n_clusters * n_features * len(self._restarts)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:

@@ -26,7 +26,7 @@ from streamkm.runtime.events import PassDone, PassStarted
 from streamkm.runtime.memory import plan_memory
 from streamkm.runtime.serial import SerialExecutor
 from streamkm.sources.array import MemorySource
-from streamkm.tasks.base import PassResult, bad_rows_message
+from streamkm.tasks.base import PassResult, PassStats, bad_rows_message
 from streamkm.tasks.fit import FitContext
 from streamkm.tasks.survey import SurveyContext, survey
 from streamkm.typing import F64, ColumnSource, Json, Rows, RowSource
@@ -66,6 +66,11 @@ class FitData:
         """Grids of the sums."""
         return self.summary.grids(self.source.dtype, is_weighted=self.weights is not None)
 
+    def context(self, models: Sequence[F64], **fields: Any) -> FitContext:
+        """Return the context of a pass over these rows, or over `source` where that is given."""
+        own: Json = {"source": self.source, "weights": self.weights}
+        return FitContext(models=tuple(models), frame=self.frame, grids=self.grids, **own | fields)
+
 
 class Passes:
     """Runs passes over one source and keeps their history.
@@ -82,6 +87,8 @@ class Passes:
         Numbers in the centers of all models that share a pass.
     out_width
         Numbers that each row becomes, where they are written.
+    held_bytes
+        What the call holds besides its tasks.
 
     Raises
     ------
@@ -97,6 +104,7 @@ class Passes:
         memory_limit: int | str | None,
         model_values: int,
         out_width: int = 0,
+        held_bytes: int = 0,
     ) -> None:
         info = source.info
         n_rows, n_features = source.shape
@@ -109,6 +117,7 @@ class Passes:
             task_bytes=model_values * SUM_BYTES + (4 << 20),
             scratch_bytes=info.scratch_bytes,
             can_limit=executor.can_limit,
+            held_bytes=held_bytes,
         )
         block_rows = block_rows_for(n_rows, row_bytes, info.natural_rows, plan.block_bytes)
         in_memory = isinstance(source, MemorySource)
@@ -116,16 +125,13 @@ class Passes:
         if executor.shares_memory and not in_memory and not hasattr(source, "read_groups"):
             self.source = CachedSource(source, plan.cache_bytes)
         self.weights = weights
+        self.block_rows = block_rows
         self.groups: Sequence[Any] = plan_groups(
             n_rows, row_bytes, block_rows, is_sequential=info.is_sequential
         )
         if hasattr(source, "read_groups"):
             self.groups = source.read_groups()
-        runner = executor.limited(plan.n_workers)
-        if executor.shares_memory and len(self.groups) == 1:
-            runner = SerialExecutor()
-            runner.listener = executor.listener
-        self.executor = runner
+        self.executor = executor.limited(plan.n_workers)
         self.history: list[Json] = []
         self._data: FitData | None = None
 
@@ -185,27 +191,42 @@ class Passes:
         *, stage: str, title: str, **extra: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Run a pass that several models share; one result for each."""
-        data = self.data
-        context = FitContext(
-            data.source, data.weights, tuple(models), data.frame, data.grids, **extra
-        )
+        context = self.data.context(models, **extra)
         return self.run(task, context, stage=stage, title=title, n_models=len(models))
 
     def run(
-        self, task: Any, context: Any, *, stage: str, title: str, n_models: int = 1
-    ) -> tuple[Any, ...]:
-        """Run a pass and begin its line of the history."""
-        n_rows = self.source.shape[0]
-        self._tell(PassStarted(stage, title, n_rows))
+        self, task: Any, context: Any, *, stage: str, title: str, n_models: int = 1,
+        groups: Sequence[Any] | None = None,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Run a pass, over all rows or over some groups, and begin its line of the history."""
+        groups = self.groups if groups is None else groups
+        self.announce(stage, title, sum(group.n_rows for group in groups))
         begin = time.perf_counter()
-        result: PassResult = self.executor.map_merge(task, self.groups, context)
-        stats = result.stats
+        result = self.work(task, groups, context)
+        self.record(stage, time.perf_counter() - begin, result.stats, n_models=n_models)
+        return result.parts
+
+    def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
+        """Run a task over groups; a single one in this thread, where that is the same."""
+        runner = self.executor
+        if runner.shares_memory and len(groups) == 1:
+            runner = SerialExecutor()
+            runner.listener = self.executor.listener
+        result: PassResult = runner.map_merge(task, groups, context)
+        return result
+
+    def announce(self, stage: str, title: str, n_rows: int) -> None:
+        """Say that a pass begins."""
+        self._tell(PassStarted(stage, title, n_rows))
+
+    def record(self, stage: str, seconds: float, stats: PassStats, *, n_models: int = 1) -> None:
+        """Begin a pass's line of the history."""
         self.history.append(
             {
                 "pass": len(self.history) + 1,
                 "stage": stage,
                 "n_models": n_models,
-                "seconds": time.perf_counter() - begin,
+                "seconds": seconds,
                 "read_s": stats.read_s,
                 "compute_s": stats.compute_s,
                 "bytes_read": stats.bytes_read,
@@ -213,7 +234,6 @@ class Passes:
                 "n_rows": stats.n_rows,
             }
         )
-        return result.parts
 
     def note(self, **fields: Any) -> None:
         """Complete the last pass's line of the history, and say so."""

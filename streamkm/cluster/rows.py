@@ -18,7 +18,7 @@ from streamkm.sources import open_column, open_rows
 from streamkm.sources.array import MemorySource, native
 from streamkm.sources.array import open_source as open_npy
 from streamkm.sources.columns import MemoryColumn
-from streamkm.typing import F64, I64, ColumnSource, RowSource
+from streamkm.typing import F64, I64, ColumnSource, Rows, RowSource
 
 
 def as_rows(X: Any) -> RowSource:
@@ -133,3 +133,8 @@ def take(column: ColumnSource, indices: I64, block_rows: int = 1 << 20) -> F64:
             values = column.read(start, min(start + block_rows, column.shape[0]))
             out[first:last] = values[indices[first:last] - start]
     return out
+
+
+def pick(source: RowSource, numbers: I64) -> Rows:
+    """Return a few rows by their numbers, in this order."""
+    return np.concatenate([source.read(row, row + 1) for row in numbers.tolist()])

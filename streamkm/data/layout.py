@@ -7,7 +7,7 @@ blocks). `batch` is a statistical choice and has no place here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +55,43 @@ class Group:
         """Return the group's blocks in row order."""
         for start in range(self.start, self.stop, self.block_rows):
             yield Block(start, min(start + self.block_rows, self.stop))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Scattered row ranges that one task works through with one accumulator.
+
+    Parameters
+    ----------
+    index
+        Position among the groups of a pass.
+    ranges
+        Blocks, in ascending order.
+    """
+
+    index: int
+    ranges: tuple[Block, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in the group."""
+        return sum(block.stop - block.start for block in self.ranges)
+
+    def blocks(self) -> tuple[Block, ...]:
+        """Return the ranges."""
+        return self.ranges
+
+
+def share_out(ranges: Sequence[Block], n_groups: int) -> list[Ranges]:
+    """Share ranges out to about `n_groups` groups of equal rows; none is cut."""
+    ordered = sorted(ranges, key=lambda block: block.start)
+    total = sum(block.stop - block.start for block in ordered)
+    shares: list[list[Block]] = [[] for _ in range(n_groups)]
+    seen = 0
+    for block in ordered:
+        shares[seen * n_groups // total].append(block)
+        seen += block.stop - block.start
+    return [Ranges(index, tuple(s)) for index, s in enumerate(share for share in shares if share)]
 
 
 def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:

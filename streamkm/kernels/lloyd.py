@@ -103,6 +103,17 @@ def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int) 
     return Inertia(total, np.bincount(labels, minlength=n_clusters).astype(np.int64))
 
 
+def add_by_label(total: ExactSum, values: F64, labels: I32) -> None:
+    """Add numbers to a sum of shape (n_clusters, 1), in place, each to its label's."""
+    scratch = np.zeros(total.limbs.shape)
+    constants = rounders(total.exponents)
+    for start in range(0, len(values), FLUSH_ROWS):
+        stop = min(start + FLUSH_ROWS, len(values))
+        part = np.ascontiguousarray(values[start:stop, None])
+        add_rows(part, stop - start, labels[start:stop], scratch, constants)
+        flush(scratch, total.limbs, total.exponents)
+
+
 class LloydAccumulator:
     """Adds blocks of rows to the partial sums of one model."""
 
@@ -119,8 +130,11 @@ class LloydAccumulator:
             self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
         self.n_bad = 0
 
-    def add(self, rows: Rows, weights: F64 | None) -> I32:
-        """Add a block; return its labels (-1 for a row with NaN or infinity)."""
+    def add(self, rows: Rows, weights: F64 | None, sq_dist: F64 | None = None) -> I32:
+        """Add a block; return its labels (-1 for a row with NaN or infinity).
+
+        Squared distances are taken too where there is a `sq_dist` to fill.
+        """
         native, table = readable(rows)
         labels = np.empty(len(rows), np.int32)
         center = self.centers
@@ -131,23 +145,15 @@ class LloydAccumulator:
             (center.frame.shift, center.frame.scale),
             (center.exact, center.scores, center.norms, center.max_norm),
             labels,
+            np.empty(0) if sq_dist is None else sq_dist,
             (self.scratch, self.sums.limbs, self.grids.sums, self.constants),
         )
         good = labels[labels >= 0]
         self.n_bad += len(labels) - len(good)
         self.counts += np.bincount(good, minlength=len(self.counts))
         if weights is not None and self.weights is not None:
-            self._add_weights(weights, labels, self.weights)
+            add_by_label(self.weights, weights, labels)
         return labels
-
-    def _add_weights(self, weights: F64, labels: I32, total: ExactSum) -> None:
-        scratch = np.zeros(total.limbs.shape)
-        constants = rounders(total.exponents)
-        for start in range(0, len(weights), FLUSH_ROWS):
-            stop = min(start + FLUSH_ROWS, len(weights))
-            part = weights[start:stop, None]
-            add_rows(part, stop - start, labels[start:stop], scratch, constants)
-            flush(scratch, total.limbs, total.exponents)
 
     def result(self) -> PartialSums:
         """Return what was added so far."""
@@ -162,6 +168,7 @@ def _lloyd_block(
     frame: FrameArrays,
     centers: CenterArrays,
     labels: I32,
+    sq_dist: F64,
     sums: tuple[F64, I64, I32, F64],
 ) -> None:  # pragma: no cover - compiled
     scratch, limbs, exponents, constants = sums
@@ -170,13 +177,13 @@ def _lloyd_block(
     tile = np.empty((step, n_features))
     framed = np.zeros((step, n_features), np.float32)
     scores = np.empty((step, len(centers[0])), np.float32)
-    no_distances = np.empty(0)
     since_flush = 0
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         load_tile(rows, start, n, table, tile)
         part = labels[start : start + n]
-        assign_tile(tile, n, frame, centers, framed, scores, part, no_distances)
+        out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
+        assign_tile(tile, n, frame, centers, framed, scores, part, out)
         if weights is not None:
             for i in range(n):
                 for j in range(n_features):

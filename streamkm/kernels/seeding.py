@@ -45,16 +45,16 @@ def plus_plus(
     mass = np.ones(len(rows)) if weights is None else weights
     n_trials = 2 + int(np.log(n_clusters))
     chosen = np.empty(n_clusters, np.int64)
-    chosen[0] = _draw(mass, 1, generator)[0]
+    chosen[0] = draw(mass, 1, generator)[0]
     closest = distances(rows, rows[chosen[:1]])[0]
     for k in range(1, n_clusters):
         potential = mass * closest
         if not potential.sum() > 0.0:
             left = mass.copy()
             left[chosen[:k]] = 0.0
-            chosen[k] = _draw(left, 1, generator)[0]
+            chosen[k] = draw(left, 1, generator)[0]
             continue
-        trials = _draw(potential, n_trials, generator)
+        trials = draw(potential, n_trials, generator)
         candidates = np.minimum(distances(rows, rows[trials]), closest)
         best = int(np.argmin((candidates * mass).sum(axis=1)))  # no BLAS: its bits follow threads
         chosen[k] = trials[best]
@@ -62,7 +62,7 @@ def plus_plus(
     return chosen
 
 
-def _draw(mass: F64, size: int, generator: np.random.Generator) -> I64:
+def draw(mass: F64, size: int, generator: np.random.Generator) -> I64:
     """Draw row numbers with probability proportional to mass, never one of mass zero."""
     steps = np.cumsum(mass)
     found = np.searchsorted(steps, generator.random(size) * steps[-1], side="right")

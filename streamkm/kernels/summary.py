@@ -10,7 +10,7 @@ import numpy as np
 from streamkm.kernels.exact_sum import float_grid, integer_grid
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.tile import Frame, is_exact_integer
-from streamkm.typing import F64, Json
+from streamkm.typing import F64, I32, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,12 @@ class Summary:
             sums = float_grid(self.magnitude * weight)
         weights = float_grid(np.array([weight])) if is_weighted else None
         return Grids(sums, weights)
+
+    def spread_grid(self, centers: F64) -> I32:
+        """Return the grid of weighted sums of squared distances to any of the centers."""
+        low = np.minimum(self.minimum, centers.min(axis=0))
+        high = np.maximum(self.maximum, centers.max(axis=0))
+        return float_grid(np.array([float(((high - low) ** 2).sum()) * self.max_weight]))
 
     def to_json(self) -> Json:
         """Return plain numbers for a store's attributes; floats round-trip exactly."""

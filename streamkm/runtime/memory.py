@@ -107,6 +107,7 @@ def plan_memory(
     scratch_bytes: int = 0,
     can_limit: bool = True,
     whole_units: bool = False,
+    held_bytes: int = 0,
 ) -> MemoryPlan:
     """Spend a limit on tasks at once, the size of their blocks, and a cache.
 
@@ -127,6 +128,8 @@ def plan_memory(
         False where the number of tasks at once is not ours to lower.
     whole_units
         True where a block must hold a whole unit, however large.
+    held_bytes
+        What the call holds besides its tasks.
 
     Raises
     ------
@@ -137,6 +140,7 @@ def plan_memory(
         return_freed_memory()
     limit_bytes = parse_bytes(limit) or max(available_bytes() // 2, LEAST_BYTES)
     reserved = RESERVED_BYTES if n_processes == 1 else WORKER_RESERVED_BYTES * n_processes
+    reserved += held_bytes
     free = limit_bytes - reserved
     largest = unit_bytes if whole_units else min(unit_bytes, 2 * MAX_BLOCK_BYTES)
     least_block = max(unit_bytes, 1) if whole_units else min(max(unit_bytes, 1), MIN_BLOCK_BYTES)
@@ -154,7 +158,7 @@ def plan_memory(
     raise MemoryLimitError(
         f"the work does not fit under {format_bytes(limit_bytes)}: one task needs "
         f"{format_bytes(task_bytes + scratch_bytes + COPIES * least_block)} beside "
-        f"{format_bytes(reserved)} for Python and its libraries; "
+        f"{format_bytes(reserved)} for Python, its libraries and what is held; "
         f"give memory_limit={-(-least // MIB)}MiB or more"
     )
 

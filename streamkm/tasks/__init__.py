@@ -9,6 +9,7 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `convert.scatter`         rows sorted into fragments, on their way to chunks
 `convert.convert`         chunks written; moments and sample of what is in them
 `fit.lloyd`               counts and sums by cluster
+`fit.step`                 sums, and distances by cluster, of a mini-batch
 `fit.close`               inertia and counts of final centers
 `fit.farthest`            rows farthest from their centers
 `fit.oversample`          k-means|| draws

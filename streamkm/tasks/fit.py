@@ -9,17 +9,39 @@ import numpy as np
 
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
+from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.hashing import uniform_rows
-from streamkm.kernels.lloyd import Grids, Inertia, LloydAccumulator, PartialSums, inertia_of
+from streamkm.kernels.lloyd import (
+    Grids,
+    Inertia,
+    LloydAccumulator,
+    PartialSums,
+    add_by_label,
+    inertia_of,
+)
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.tile import Frame
 from streamkm.tasks.base import PassResult, read_group, refuse_bad
-from streamkm.typing import F64, ColumnSource, Rows, RowSource
+from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
 
 @dataclass(frozen=True, slots=True)
 class FitContext:
-    """Context of every pass of a fit: the centers of all models that share it."""
+    """Context of every pass of a fit: the centers of all models that share it.
+
+    Parameters
+    ----------
+    source, weights
+        Rows and their weights.
+    models
+        Centers, shape (n_clusters, n_features) each.
+    frame, grids
+        Where distances are measured from; the grids of the sums.
+    capacity, keys
+        Of the rows that a pass selects: how many, and under which keys.
+    spread
+        Grid of the sums of squared distances, where they are taken by cluster.
+    """
 
     source: RowSource
     weights: ColumnSource | None
@@ -28,6 +50,7 @@ class FitContext:
     grids: Grids
     capacity: int = 0
     keys: tuple[np.uint64, ...] = ()
+    spread: I32 | None = None
 
     @property
     def partial_bytes(self) -> int:
@@ -46,6 +69,23 @@ def lloyd(group: Any, context: FitContext) -> PassResult:
     stats = read_group(group, context, consume)
     parts: tuple[PartialSums, ...] = tuple(model.result() for model in models)
     return PassResult(parts, stats)
+
+
+def step(group: Any, context: FitContext) -> PassResult:
+    """Partial sums, and squared distances summed by cluster: what a mini-batch step needs."""
+    (centers,) = context.models
+    sums = LloydAccumulator(prepare(centers, context.frame), context.grids)
+    assert context.spread is not None
+    spread = ExactSum.zeros((len(centers), 1), context.spread)
+
+    def consume(start: int, rows: Rows, weights: F64 | None) -> None:
+        sq_dist = np.empty(len(rows))
+        labels = sums.add(rows, weights, sq_dist)
+        refuse_bad(labels, start)
+        add_by_label(spread, sq_dist if weights is None else sq_dist * weights, labels)
+
+    stats = read_group(group, context, consume)
+    return PassResult((sums.result(), spread), stats)
 
 
 def close(group: Any, context: FitContext) -> PassResult:

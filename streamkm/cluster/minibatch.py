@@ -1,0 +1,256 @@
+"""MiniBatchKMeans: a stream of small steps instead of passes over all rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
+from streamkm.cluster.init import INITS, values_per_center
+from streamkm.cluster.lloyd import Closed, closed
+from streamkm.cluster.nested import nested
+from streamkm.cluster.partial import PartialFit
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.state import FitState
+from streamkm.cluster.steps import RATES, Steps
+from streamkm.cluster.stream import Stream, buffer_rows_for
+from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps, warn_of_small
+from streamkm.runtime.base import Executor
+from streamkm.typing import RowSource
+
+
+class MiniBatchKMeans(PartialFit, Clusterer):
+    """k-means by small steps along the stream of rows.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of clusters, at least 1.
+    init
+        As for `KMeans`; looks at `init_size` rows of the stored sample.
+    max_iter
+        The most times that the stream goes through the data.
+    batch_size
+        Rows of a step. A statistical choice: it never depends on who runs it.
+    compute_labels
+        Read the rows once more for the final inertia, sizes and, in memory,
+        labels; without it these are estimates of the last steps.
+    random_state
+        Seed of all randomness; by default a fresh one, kept as `seed_`.
+    tol
+        Stop when the total squared move of the centers in a step is at most
+        `tol` times the mean variance of the features; 0 for never.
+    max_no_improvement
+        Stop after so many steps without a better smoothed inertia; None for
+        never.
+    init_size
+        Rows that a start is made from; None for 3 * batch_size, at least
+        3 * n_clusters.
+    n_init
+        Starts; the one with the least inertia on `init_size` other rows is used.
+    reassignment_ratio
+        Clusters with less than this share of the heaviest one's weight are
+        moved to rows of the batch; 0 for never.
+    learning_rate
+        "sculley": a center is the mean of all rows that it ever took in;
+        "sqrt": it moves by the root of its share of the batch, which does not
+        fade.
+    batches
+        "stream": steps over batches of `batch_size` rows; "nested": Lloyd on a
+        growing prefix of the stream, which begins with `batch_size` rows and
+        doubles, up to all rows.
+    shuffle_buffer
+        Rows held in memory and mixed, for data that `convert --shuffle` did not
+        mix; None for 64 MiB, at most 65536 rows. A larger one mixes better and
+        reads less twice.
+    half_life
+        `partial_fit` halves the weight of what it saw so long ago; None for
+        never.
+    time_unit
+        Unit of `half_life`: "rows" or "batches".
+    executor, memory_limit, run_dir
+        As for `KMeans`.
+
+    Attributes
+    ----------
+    cluster_centers_
+        Shape (n_clusters, n_features), float64.
+    inertia_
+        Weighted sum of squared distances to the nearest centers.
+    n_iter_
+        Times through the data, rounded up.
+    n_steps_
+        Steps taken.
+    labels_
+        Shape (n_samples,), int32; only for rows in memory.
+    cluster_sizes_
+        Rows of each cluster, shape (n_clusters,), int64.
+    weight_sums_
+        Weight that each center has taken in, shape (n_clusters,).
+    history_
+        One record a buffer of batches.
+    seed_
+        The seed that was used.
+    n_features_in_
+        Features seen in `fit`.
+
+    Notes
+    -----
+    O(batch_size * n_features * n_clusters) time a step. Sums of a batch do not
+    depend on how it is shared out: the same bits on every executor.
+
+    References
+    ----------
+    Sculley, "Web-scale k-means clustering", WWW 2010, algorithm 1.
+    Schwartzman, "Mini-batch k-means terminates within O(d/epsilon) iterations",
+    ICLR 2023, section 2. Newling & Fleuret, "Nested mini-batch k-means", NIPS
+    2016, algorithm 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm import MiniBatchKMeans
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [10.0, 2.0], [10.0, 4.0]])
+    >>> model = MiniBatchKMeans(n_clusters=2, random_state=0).fit(X)
+    >>> sorted(model.cluster_centers_[:, 0].round().tolist())
+    [1.0, 10.0]
+    """
+
+    algorithm = "minibatch"
+    stored = ("n_steps", "weight_sums", "recent_weights", "n_since_reassignment")
+    n_steps_: int
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Literal["k-means++", "k-means||", "random", "gaussian"]
+        | ArrayLike
+        | Callable[..., Any] = "k-means++",
+        max_iter: int = 100,
+        batch_size: int = 1024,
+        compute_labels: bool = True,
+        random_state: Any = None,
+        tol: float = 0.0,
+        max_no_improvement: int | None = 10,
+        init_size: int | None = None,
+        n_init: int = 1,
+        reassignment_ratio: float = 0.01,
+        learning_rate: Literal["sculley", "sqrt"] = "sculley",
+        batches: Literal["stream", "nested"] = "stream",
+        shuffle_buffer: int | None = None,
+        half_life: float | None = None,
+        time_unit: Literal["rows", "batches"] = "rows",
+        executor: str | Executor | None = None,
+        memory_limit: int | str | None = None,
+        run_dir: str | Path | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.compute_labels = compute_labels
+        self.random_state = random_state
+        self.tol = tol
+        self.max_no_improvement = max_no_improvement
+        self.init_size = init_size
+        self.n_init = n_init
+        self.reassignment_ratio = reassignment_ratio
+        self.learning_rate = learning_rate
+        self.batches = batches
+        self.shuffle_buffer = shuffle_buffer
+        self.half_life = half_life
+        self.time_unit = time_unit
+        self.executor = executor
+        self.memory_limit = memory_limit
+        self.run_dir = run_dir
+
+    def check_parameters(self) -> None:
+        """Raise SourceError where a parameter is out of its range."""
+        check_whole(self, "n_clusters", "max_iter", "batch_size", "n_init")
+        check_whole(self, "max_no_improvement", least=0, optional=True)
+        check_whole(self, "init_size", "shuffle_buffer", optional=True)
+        check_number(self, "tol", "reassignment_ratio")
+        check_number(self, "half_life", optional=True, is_positive=True)
+        check_init(self, INITS)
+        check_choice(self, "learning_rate", RATES)
+        check_choice(self, "batches", ("stream", "nested"))
+        check_choice(self, "time_unit", ("rows", "batches"))
+
+    def look(self, passes: Passes) -> None:
+        """Learn moments, and a sample that is large enough for a start."""
+        passes.look(max(2 * self.n_clusters, self._init_rows))
+
+    @property
+    def _init_rows(self) -> int:
+        wanted = self.init_size or 3 * self.batch_size
+        return max(wanted, 3 * self.n_clusters if self.init_size is None else self.n_clusters)
+
+    def model_values(self, n_features: int) -> int:
+        """Return the numbers in the centers of all starts, or of all candidates."""
+        return values_per_center(self.init) * self.n_clusters * n_features * self.n_init
+
+    def held_bytes(self, rows: RowSource) -> int:
+        """Return the size of the buffer, and of a batch beside it."""
+        n_rows = buffer_rows_for(rows, self.shuffle_buffer, self.batch_size)
+        row_bytes = rows.shape[1] * rows.dtype.itemsize
+        return (n_rows + min(self.batch_size, n_rows)) * row_bytes
+
+    def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
+        """Return the best of the starts."""
+        centers = best_start(
+            passes, self.init, seed, self._init_rows, (self.n_clusters, self.n_init)
+        )
+        if self.batches == "stream":
+            return (Steps.start(centers).to_state(),)
+        size = min(max(self.batch_size, self.n_clusters), passes.source.shape[0])
+        state = FitState.start(centers, 0)
+        return (FitState(centers, state.counts, extra={"prefix_rows": np.array([size])}),)
+
+    def iterate(
+        self, passes: Passes, states: tuple[FitState, ...], seed: int
+    ) -> Iterator[tuple[FitState, ...]]:
+        """Yield the state after every buffer of batches, or every pass over the prefix."""
+        buffer_rows = buffer_rows_for(passes.source, self.shuffle_buffer, self.batch_size)
+        stream = Stream(passes, self.batch_size, buffer_rows, seed, self.n_clusters)
+        (begun,) = states
+        if self.batches == "nested":
+            for state in nested(passes, stream, begun, self.max_iter, float(self.tol)):
+                yield (state,)
+            return
+        warn_of_small(passes, self.batch_size, self.n_clusters)
+        parameters = StreamParameters(
+            self.max_iter,
+            float(self.tol),
+            self.max_no_improvement,
+            float(self.reassignment_ratio),
+            self.learning_rate,
+            seed,
+        )
+        for state in stream_steps(passes, stream, begun, parameters):
+            yield (state,)
+
+    def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
+        """Return the model with its final inertia, or the estimate of the last steps."""
+        (state,) = states
+        if self.compute_labels:
+            return closed(passes, states)[0]
+        total = passes.data.summary.weight if self.batches == "stream" else 1.0
+        return Closed(state, state.inertia * total, state.counts)
+
+    def keep(self, passes: Passes, model: Closed) -> None:
+        """Set the attributes of the fitted model."""
+        super().keep(passes, model)
+        state, n_rows = model.state, passes.source.shape[0]
+        weights = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
+        self.n_steps_ = state.n_iter
+        if self.batches == "stream":
+            self.n_iter_ = math.ceil(state.n_iter * min(self.batch_size, n_rows) / n_rows)
+        self.weight_sums_ = self.recent_weights_ = weights
+        self.n_since_reassignment_ = 0

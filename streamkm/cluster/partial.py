@@ -1,0 +1,120 @@
+"""`partial_fit` of mini-batch k-means: one step for each call, on rows as they come."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from streamkm.cluster.arguments import weights_of
+from streamkm.cluster.fitted import Fitted
+from streamkm.cluster.forgetting import dead, fade_of, reborn, remember
+from streamkm.cluster.init import Seeding, make_starts
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.rows import pick, shipped
+from streamkm.cluster.steps import Steps, reassign, updated
+from streamkm.errors import SourceError
+from streamkm.runtime.base import Executor
+from streamkm.sources.array import MemorySource
+from streamkm.tasks import fit as tasks
+from streamkm.typing import F64, ColumnSource, RowSource
+
+
+class PartialFit(Fitted):
+    """The step-by-step half of `MiniBatchKMeans`."""
+
+    init: Any
+    learning_rate: str
+    reassignment_ratio: float
+    compute_labels: bool
+    half_life: float | None
+    time_unit: str
+
+    n_steps_: int
+    weight_sums_: F64
+    recent_weights_: F64
+    n_since_reassignment_: int
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Take in one batch.
+
+        Parameters
+        ----------
+        X
+            Rows of the batch, as for `fit`.
+        y
+            Ignored.
+        sample_weight
+            Weights, shape (n_samples,), not negative.
+
+        Returns
+        -------
+        self
+            After one more step; `labels_` and `inertia_` are the batch's.
+
+        Raises
+        ------
+        SourceError
+            If the first batch has fewer rows than there are clusters.
+        """
+        self.check_parameters()
+        is_first = not hasattr(self, "weight_sums_")
+        rows = self._rows(X, reset=is_first)
+        n_rows = rows.shape[0]
+        if is_first and n_rows < self.n_clusters:
+            raise SourceError(f"n_samples={n_rows} should be >= n_clusters={self.n_clusters}.")
+        weights = weights_of(rows, sample_weight)
+        if is_first:
+            self.seed_ = self._seed()
+            self.sample_shape_ = rows.info.sample_shape
+            self.fingerprint_, self.history_ = "", []
+        with self._running() as executor:
+            model = self._take_in(rows, weights, executor, is_first=is_first)
+        self.cluster_centers_, self.cluster_sizes_ = model.centers, model.counts
+        self.weight_sums_ = model.weight_sums
+        self.recent_weights_ = model.weight_sums if model.recent is None else model.recent
+        self.n_steps_ = self.n_iter_ = model.n_steps
+        self.n_since_reassignment_ = model.since_reassignment
+        if self.compute_labels and isinstance(rows, MemorySource):
+            self.labels_, sq_dist = self.labeler_.assign(rows.array)
+            self.inertia_ = float(
+                (sq_dist * weights.read(0, n_rows)).sum() if weights else sq_dist.sum()
+            )
+        return self
+
+    def _take_in(
+        self, rows: RowSource, weights: ColumnSource | None, executor: Executor, *, is_first: bool
+    ) -> Steps:
+        with shipped(rows, weights, executor) as (source, mass):
+            values = self.n_clusters * rows.shape[1]
+            passes = Passes(source, mass, executor, self.memory_limit, values)
+            data = passes.look(2 * self.n_clusters)
+            self.frame_ = data.frame
+            if is_first:
+                seeding = Seeding(passes, self.n_clusters, self.seed_, range(1))
+                model = Steps.start(make_starts(self.init, seeding)[0])
+            else:
+                model = self._model()
+            spread = data.summary.spread_grid(model.centers)
+            context = data.context([model.centers], spread=spread)
+            result = passes.work(tasks.step, passes.groups, context)
+        part, distances = result.parts
+        self.inertia_ = float(distances.value().sum())
+        fade = fade_of(self.half_life, self.time_unit, rows.shape[0])
+        model = updated(model, part, self.learning_rate, fade)
+        if self.half_life is None:
+            ratio, seed = self.reassignment_ratio, self.seed_
+            return reassign(model, ratio, rows.shape[0], seed, lambda p: pick(rows, p))
+        model = remember(model, part.mass(), fade)
+        gone = dead(model)
+        if not len(gone):
+            return model
+        return reborn(model, gone, rows.read(0, rows.shape[0]), self.frame_, self.seed_)
+
+    def _model(self) -> Steps:
+        return Steps(
+            self.cluster_centers_,
+            self.weight_sums_,
+            self.cluster_sizes_,
+            self.n_steps_,
+            self.n_since_reassignment_,
+            recent=self.recent_weights_,
+        )
