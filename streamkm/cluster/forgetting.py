@@ -1,4 +1,4 @@
-"""Following a stream that drifts: old weight fades, and clusters that died are born again."""
+"""Following a stream that drifts: old weight fades, and idle clusters are born again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Final
 import numpy as np
 
 from streamkm.cluster.steps import Steps
-from streamkm.kernels.assign import assign
-from streamkm.kernels.centers import prepare
+from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.seeding import distances, draw
-from streamkm.kernels.tile import Frame
 from streamkm.keyed import REBIRTH, generator
-from streamkm.typing import F64, I64, Rows
+from streamkm.typing import F64, Rows
 
-RECENT: Final = 8  # half-lives of the recent weight in one half-life
-DEAD: Final = 0.1  # share of its former part in the stream at which a cluster is dead
+SEARCH_ROWS: Final = 1 << 12  # of a batch, evenly, that local search looks at
+GAIN: Final = 0.9  # of the cost, that a swap must leave at most
+LEAST_ROWS: Final = 16  # rows whose mean is within a standard deviation, four times over
 
 
 def fade_of(half_life: float | None, time_unit: str, n_rows: int) -> float:
@@ -27,51 +26,66 @@ def fade_of(half_life: float | None, time_unit: str, n_rows: int) -> float:
     return float(2.0 ** (-passed / half_life))
 
 
-def remember(model: Steps, mass: F64, fade: float) -> Steps:
-    """Return the model with the batch's weights added to the recent ones."""
-    recent = np.zeros_like(mass) if model.recent is None else model.recent
-    return replace(model, recent=recent * fade**RECENT + mass)
+def forget_jumps(model: Steps, part: PartialSums, spread: F64) -> Steps:
+    """Return the model with no weight left where a center stands outside its rows.
 
+    That is so where more than half of its rows' squared distance is the distance
+    between the center and their mean; of rows around their center it is one part
+    in their number. Such a center forgets at once, and the batch decides.
 
-def dead(model: Steps) -> I64:
-    """Return the clusters whose part in the stream has all but ended.
-
-    A cluster is dead when its part of the recent weight is less than a tenth of
-    its part of all weight: after half a half-life without rows.
+    Parameters
+    ----------
+    model, part
+        Before the batch; the batch's sums.
+    spread
+        The batch's squared distances, summed by cluster.
     """
-    recent = model.recent
-    if recent is None or not recent.sum() > 0.0:
-        return np.empty(0, np.int64)
-    share = model.weight_sums / model.weight_sums.sum()
-    return np.flatnonzero(recent / recent.sum() < DEAD * share)
+    mass = part.mass()
+    many = np.flatnonzero((part.counts >= LEAST_ROWS) & (mass > 0.0))
+    means = part.sums.value()[many] / mass[many, None]
+    offset = ((means - model.centers[many]) ** 2).sum(axis=1)
+    jumped = many[offset > 0.5 * spread[many] / mass[many]]
+    weights = model.weight_sums.copy()
+    weights[jumped] = 0.0
+    return replace(model, weight_sums=weights)
 
 
-def reborn(model: Steps, clusters: I64, rows: Rows, frame: Frame, seed: int) -> Steps:
-    """Return the model with dead clusters moved to where the batch is served worst.
+def swapped(model: Steps, rows: Rows, weights: F64 | None, seed: int) -> Steps:
+    """Return the model after local search on a batch: idle centers go where they are missed.
 
-    Each is placed as greedy k-means++ places its next center (Arthur &
-    Vassilvitskii 2007, section 2.2), given the living ones. It begins without
-    weight, so that its first rows decide where it is; the cluster that it was
-    born from gives up half of its own.
+    As long as it lowers the batch's cost by a tenth, the center that is missed
+    least (a dead one costs nothing) is born again at a row drawn by its squared
+    distance. It begins without weight, so that its first rows decide where it
+    is. A tenth is more than the split of one good cluster among several gains.
+
+    References
+    ----------
+    Lattanzi & Sohler, "A better k-means++ algorithm via local search", ICML
+    2019, algorithm 2.
     """
-    if len(clusters) in (0, len(model.centers)):
-        return model
-    centers, weights = model.centers.copy(), model.weight_sums.copy()
-    recent = np.array(model.recent)
-    alive = np.setdiff1d(np.arange(len(centers)), clusters)
-    labels, closest = assign(rows, prepare(centers[alive], frame))
-    parents = alive[labels]
+    if len(rows) > SEARCH_ROWS:
+        chosen = np.arange(SEARCH_ROWS) * len(rows) // SEARCH_ROWS
+        rows, weights = rows[chosen], None if weights is None else weights[chosen]
+    mass = np.ones(len(rows)) if weights is None else weights
+    n_clusters = len(model.centers)
     draws = generator(seed, REBIRTH, model.n_steps)
-    n_trials = 2 + int(np.log(len(centers)))
-    for cluster in clusters:
-        if not closest.sum() > 0.0:
+    centers, weight_sums = model.centers.copy(), model.weight_sums.copy()
+    table = distances(rows, centers)
+    for _ in range(n_clusters if n_clusters > 1 else 0):
+        nearest = table.argmin(axis=0)
+        first, second = np.partition(table, 1, axis=0)[:2]
+        cost = float((mass * first).sum())
+        if not cost > 0.0:
             break
-        trials = draw(closest, n_trials, draws)
-        left = np.minimum(distances(rows, rows[trials]), closest)
-        best = int(np.argmin(left.sum(axis=1)))
-        closest = left[best]
-        parent = parents[trials[best]]
-        centers[cluster] = rows[trials[best]]
-        weights[parent] /= 2.0
-        weights[cluster] = recent[cluster] = 0.0
-    return replace(model, centers=centers, weight_sums=weights, recent=recent)
+        trials = draw(mass * first, 2 + int(np.log(n_clusters)), draws)
+        there = distances(rows, rows[trials])
+        with_it = np.minimum(first, there)
+        missed = mass * (np.minimum(second, there) - with_it)
+        costs = np.stack([np.bincount(nearest, row, n_clusters) for row in missed])
+        costs += (mass * with_it).sum(axis=1)[:, None]
+        trial, idle = np.unravel_index(int(costs.argmin()), costs.shape)
+        if costs[trial, idle] > GAIN * cost:
+            break
+        centers[idle], weight_sums[idle] = rows[trials[trial]], 0.0
+        table[idle] = there[trial]
+    return replace(model, centers=centers, weight_sums=weight_sums)

@@ -123,7 +123,7 @@ class MiniBatchKMeans(PartialFit, Clusterer):
     """
 
     algorithm = "minibatch"
-    stored = ("n_steps", "weight_sums", "recent_weights", "n_since_reassignment")
+    stored = ("n_steps", "weight_sums", "n_since_reassignment")
     n_steps_: int
 
     def __init__(
@@ -252,5 +252,5 @@ class MiniBatchKMeans(PartialFit, Clusterer):
         self.n_steps_ = state.n_iter
         if self.batches == "stream":
             self.n_iter_ = math.ceil(state.n_iter * min(self.batch_size, n_rows) / n_rows)
-        self.weight_sums_ = self.recent_weights_ = weights
+        self.weight_sums_ = weights
         self.n_since_reassignment_ = 0

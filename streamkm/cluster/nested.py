@@ -15,7 +15,6 @@ from streamkm.kernels.lloyd import PartialSums
 from streamkm.tasks import fit as tasks
 from streamkm.typing import F64
 
-
 END_BALANCE: Final = 9.0  # on all rows, of squared error over squared drift, to stop
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.fitted import Fitted
-from streamkm.cluster.forgetting import dead, fade_of, reborn, remember
+from streamkm.cluster.forgetting import fade_of, forget_jumps, swapped
 from streamkm.cluster.init import Seeding, make_starts
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import pick, shipped
@@ -30,7 +30,6 @@ class PartialFit(Fitted):
 
     n_steps_: int
     weight_sums_: F64
-    recent_weights_: F64
     n_since_reassignment_: int
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -70,7 +69,6 @@ class PartialFit(Fitted):
             model = self._take_in(rows, weights, executor, is_first=is_first)
         self.cluster_centers_, self.cluster_sizes_ = model.centers, model.counts
         self.weight_sums_ = model.weight_sums
-        self.recent_weights_ = model.weight_sums if model.recent is None else model.recent
         self.n_steps_ = self.n_iter_ = model.n_steps
         self.n_since_reassignment_ = model.since_reassignment
         if self.compute_labels and isinstance(rows, MemorySource):
@@ -99,15 +97,14 @@ class PartialFit(Fitted):
         part, distances = result.parts
         self.inertia_ = float(distances.value().sum())
         fade = fade_of(self.half_life, self.time_unit, rows.shape[0])
+        if self.half_life is not None and not is_first:
+            model = forget_jumps(model, part, distances.value()[:, 0])
         model = updated(model, part, self.learning_rate, fade)
         if self.half_life is None:
             ratio, seed = self.reassignment_ratio, self.seed_
             return reassign(model, ratio, rows.shape[0], seed, lambda p: pick(rows, p))
-        model = remember(model, part.mass(), fade)
-        gone = dead(model)
-        if not len(gone):
-            return model
-        return reborn(model, gone, rows.read(0, rows.shape[0]), self.frame_, self.seed_)
+        batch = rows.read(0, rows.shape[0])
+        return swapped(model, batch, weights.read(0, len(batch)) if weights else None, self.seed_)
 
     def _model(self) -> Steps:
         return Steps(
@@ -116,5 +113,4 @@ class PartialFit(Fitted):
             self.cluster_sizes_,
             self.n_steps_,
             self.n_since_reassignment_,
-            recent=self.recent_weights_,
         )

@@ -57,8 +57,6 @@ class Steps:
         The smallest average so far.
     n_worse
         Steps since then.
-    recent
-        Weight that each center has taken in lately; kept under a half-life alone.
     """
 
     centers: F64
@@ -69,7 +67,6 @@ class Steps:
     average: float = float("nan")
     least: float = float("inf")
     n_worse: int = 0
-    recent: F64 | None = None
 
     @classmethod
     def start(cls, centers: F64) -> Steps:
