@@ -35,6 +35,11 @@ ALGORITHMS: Final = (
         "streamkm.cluster.minibatch:MiniBatchKMeans",
         "Mini-batches: small steps along the stream; a few times through the data, or less.",
     ),
+    AlgorithmRow(
+        "streamkm",
+        "streamkm.cluster.streamkm:StreamKM",
+        "One pass: k-means on a coreset, a few weighted rows that stand for all.",
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from streamkm.cluster.rundir import RunDir
 from streamkm.cluster.state import FitState
 from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
+from streamkm.kernels.tile import Frame
 from streamkm.sources.array import MemorySource
 from streamkm.typing import Json, RowSource
 
@@ -31,7 +32,7 @@ class Clusterer(Fitted, ABC):
         """Raise where a parameter is out of its range."""
 
     @abstractmethod
-    def model_values(self, n_features: int) -> int:
+    def model_values(self, rows: RowSource) -> int:
         """Return how many numbers the centers of all models that share a pass hold."""
 
     def held_bytes(self, rows: RowSource) -> int:
@@ -87,7 +88,7 @@ class Clusterer(Fitted, ABC):
         names = digest_of_weights(weights)
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
-            values = self.model_values(rows.shape[1])
+            values = self.model_values(rows)
             held = self.held_bytes(rows)
             passes = Passes(source, mass, executor, self.memory_limit, values, held_bytes=held)
             self._fit_passes(passes, rows, seed, names)
@@ -139,6 +140,10 @@ class Clusterer(Fitted, ABC):
         """Learn what the algorithm needs of the rows before its first pass."""
         passes.look(2 * self.n_clusters)
 
+    def frame_of(self, passes: Passes, model: Closed) -> Frame:
+        """Return where distances are measured from."""
+        return passes.data.frame
+
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
         self.cluster_centers_ = model.state.centers
@@ -146,7 +151,7 @@ class Clusterer(Fitted, ABC):
         self.inertia_ = model.inertia
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
-        self.frame_ = passes.data.frame
+        self.frame_ = self.frame_of(passes, model)
         n_found = int(np.count_nonzero(model.counts))
         if n_found < self.n_clusters:
             warnings.warn(

@@ -17,6 +17,7 @@ from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, llo
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.runtime.base import Executor
+from streamkm.typing import RowSource
 
 
 class KMeans(Clusterer):
@@ -146,10 +147,10 @@ class KMeans(Clusterer):
         is_given = not isinstance(self.init, str) and not callable(self.init)
         return range(1 if is_given else self.n_init)
 
-    def model_values(self, n_features: int) -> int:
+    def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the centers of all restarts, or of all candidates."""
         factor = values_per_center(self.init)
-        return factor * self.n_clusters * n_features * len(self._restarts)
+        return factor * self.n_clusters * rows.shape[1] * len(self._restarts)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the starts of all restarts."""

@@ -192,9 +192,9 @@ class MiniBatchKMeans(PartialFit, Clusterer):
         wanted = self.init_size or 3 * self.batch_size
         return max(wanted, 3 * self.n_clusters if self.init_size is None else self.n_clusters)
 
-    def model_values(self, n_features: int) -> int:
+    def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the centers of all starts, or of all candidates."""
-        return values_per_center(self.init) * self.n_clusters * n_features * self.n_init
+        return values_per_center(self.init) * self.n_clusters * rows.shape[1] * self.n_init
 
     def held_bytes(self, rows: RowSource) -> int:
         """Return the size of the buffer, and of a batch beside it."""

@@ -97,9 +97,9 @@ class DaskRows:
         """Rows `start` to `stop`, computed here."""
         return np.asarray(self.array[start:stop].compute())
 
-    def evenly(self) -> DaskRows:
+    def evenly(self, chunk_rows: int | None = None) -> DaskRows:
         """Return the same rows in chunks of one size."""
-        return DaskRows(self.array.rechunk({0: max(self.array.chunks[0])}))
+        return DaskRows(self.array.rechunk({0: chunk_rows or max(self.array.chunks[0])}))
 
     def read_groups(self) -> list[ChunkGroup]:
         """Return the groups of a pass."""

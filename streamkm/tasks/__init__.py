@@ -8,6 +8,7 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `convert.count_bad`       rows with NaN or infinity, block by block
 `convert.scatter`         rows sorted into fragments, on their way to chunks
 `convert.convert`         chunks written; moments and sample of what is in them
+`coreset.coreset`         subtrees of coresets
 `fit.lloyd`               counts and sums by cluster
 `fit.step`                 sums, and distances by cluster, of a mini-batch
 `fit.close`               inertia and counts of final centers

@@ -1,0 +1,265 @@
+"""Coresets: a few weighted rows that cost what all rows cost, for any centers.
+
+`REDUCERS` is the complete list of ways to choose them. Each takes weighted rows
+and returns at most `size` of them with new weights, whose total is that of the
+old (in expectation for those that sample).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from streamkm.kernels.assign import assign, distance_between
+from streamkm.kernels.centers import prepare
+from streamkm.kernels.compiled import compiled
+from streamkm.kernels.seeding import distances, plus_plus
+from streamkm.kernels.tile import Frame, load_tile, readable
+from streamkm.typing import F32, F64, I64, Rows
+
+ROUGH_ROWS: Final = 64  # rows a cluster, that the rough solution of "sensitivity" looks at
+
+Reducer = Callable[[Rows, F64, int, int, np.random.Generator], tuple[I64, F64]]
+
+
+def reduce_rows(
+    rows: Rows, weights: F64, size: int, method: str, n_clusters: int, draws: np.random.Generator
+) -> tuple[Rows, F64]:
+    """Return a coreset of at most `size` rows, and their weights.
+
+    Parameters
+    ----------
+    rows, weights
+        Shape (n, n_features) and (n,); rows of weight zero do not count.
+    size
+        Rows wanted; as many or fewer are returned as they are.
+    method
+        A name of `REDUCERS`.
+    n_clusters
+        For how many centers it should be good.
+    draws
+        Where the random numbers come from.
+    """
+    kept = np.flatnonzero(weights > 0.0)
+    if len(kept) < len(rows):
+        rows, weights = rows[kept], weights[kept]
+    if len(rows) <= size:
+        return rows, weights
+    chosen, masses = REDUCERS[method](rows, weights, size, n_clusters, draws)
+    return np.ascontiguousarray(rows[chosen]), masses
+
+
+def tree(
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+) -> tuple[I64, F64]:
+    """Split the rows into `size` leaves, by squared distance; one row stands for each.
+
+    The leaves are those of StreamKM++: a leaf is drawn by its cost, a new point
+    in it by its squared distance, and the leaf's rows go to the nearer of the
+    two. The row that then stands for a leaf is drawn from all of its rows by
+    weight, not the point that made it, which lies far out: the cost of any
+    centers is then unbiased, as in stratified sampling. O(n * n_features *
+    log(size)) time where the tree is balanced.
+
+    References
+    ----------
+    Ackermann, Märtens, Raupach, Swierkot, Lammersen & Sohler, "StreamKM++: a
+    clustering algorithm for data streams", ACM J. Exp. Algorithmics 17, 2012,
+    section 3.
+    """
+    uniforms = draws.random((size, 2))
+    native, table = readable(rows)
+    order = np.arange(len(rows))
+    starts = np.zeros(size + 1, np.int64)
+    n_leaves = _grow(native, table, weights, uniforms, order, starts)
+    edges = np.sort(starts[:n_leaves])
+    masses = np.add.reduceat(weights[order], edges)
+    steps = np.cumsum(weights[order])
+    before = np.concatenate([[0.0], steps])[edges]
+    aims = before + draws.random(n_leaves) * masses
+    found = np.searchsorted(steps, aims, side="right")
+    last = np.append(edges[1:], len(rows)) - 1
+    return order[np.clip(found, edges, last)], masses
+
+
+def sensitivity(
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+) -> tuple[I64, F64]:
+    """Sample rows by a bound on how much of any solution's cost they can be.
+
+    References
+    ----------
+    Bachem, Lucic & Krause, "Practical coreset constructions for machine
+    learning", 2017, algorithm 2, with a k-means++ solution on a sample as the
+    rough one.
+    """
+    n_rough = min(ROUGH_ROWS * n_clusters, len(rows))
+    looked = np.sort(draws.permutation(len(rows))[:n_rough])
+    k = min(n_clusters, n_rough)
+    rough = rows[looked][plus_plus(rows[looked], weights[looked], k, draws)].astype(np.float64)
+    shift = rough.mean(axis=0)
+    reach = float(np.abs(rough - shift).max())
+    frame = Frame(shift, float(np.ldexp(1.0, -int(np.frexp(reach)[1]))) if reach > 0 else 1.0)
+    labels, sq_dist = assign(rows, prepare(rough, frame))
+    total = weights.sum()
+    mean_cost = (weights * sq_dist).sum() / total
+    masses = np.bincount(labels, weights, k)
+    costs = np.bincount(labels, weights * sq_dist, k)
+    alpha = 16.0 * (np.log(k) + 2.0)
+    bound = 4.0 * total / masses[labels]
+    if mean_cost > 0.0:
+        spread = alpha * sq_dist + 2.0 * alpha * costs[labels] / masses[labels]
+        bound = bound + spread / mean_cost
+    return _sampled(weights, weights * bound, size, draws)
+
+
+def lightweight(
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+) -> tuple[I64, F64]:
+    """Sample rows, half by weight and half by squared distance to the mean.
+
+    References
+    ----------
+    Bachem, Lucic & Krause, "Scalable k-means clustering via lightweight
+    coresets", KDD 2018, algorithm 1.
+    """
+    mean = np.zeros(rows.shape[1])
+    native, table = readable(rows)
+    _mean(native, table, weights, mean)
+    sq_dist = distances(rows, mean[None])[0]
+    share = weights / weights.sum()
+    cost = (weights * sq_dist).sum()
+    if cost > 0.0:
+        share = 0.5 * share + 0.5 * weights * sq_dist / cost
+    return _sampled(weights, share, size, draws)
+
+
+REDUCERS: Final[dict[str, Reducer]] = {
+    "tree": tree,
+    "sensitivity": sensitivity,
+    "lightweight": lightweight,
+}
+
+
+def _sampled(weights: F64, rates: F64, size: int, draws: np.random.Generator) -> tuple[I64, F64]:
+    """Draw `size` different rows with chances in proportion to rates; weigh by the inverse.
+
+    Rows whose chance would pass one are taken for certain, with their own
+    weight. The others are drawn systematically, at even steps along the running
+    sum of the rates, which varies less than independent draws (Särndal,
+    Swensson & Wretman, "Model Assisted Survey Sampling", 1992, section 3.6).
+    """
+    descending = np.sort(rates)[::-1]
+    left = np.cumsum(rates[np.argsort(rates, kind="stable")])[::-1]  # of all but the c largest
+    step = left / np.maximum(size - np.arange(len(rates)), 1)
+    n_certain = int(np.argmax(descending[:size] < step[:size]))
+    tau = step[n_certain]
+    certain = rates >= tau
+    steps = np.cumsum(np.where(certain, 0.0, rates))
+    aims = (np.arange(size - np.count_nonzero(certain)) + draws.random()) * tau
+    drawn = np.searchsorted(steps, aims[aims < steps[-1]], side="right")
+    chosen = np.union1d(np.flatnonzero(certain), drawn)
+    masses = np.where(certain[chosen], weights[chosen], weights[chosen] * tau / rates[chosen])
+    return chosen, masses
+
+
+@compiled
+def _mean(rows: Rows, table: F32 | None, weights: F64, mean: F64) -> None:  # pragma: no cover
+    tile = np.empty((1, rows.shape[1]))
+    total = 0.0
+    for i in range(len(rows)):
+        load_tile(rows, i, 1, table, tile)
+        total += weights[i]
+        for j in range(rows.shape[1]):
+            mean[j] += weights[i] * tile[0, j]
+    for j in range(rows.shape[1]):
+        mean[j] /= total
+
+
+@compiled
+def _grow(
+    rows: Rows, table: F32 | None, weights: F64, uniforms: F64, order: I64, starts: I64
+) -> int:  # pragma: no cover - compiled
+    """Grow the tree; `order` then holds the rows leaf by leaf. Returns the number of leaves."""
+    n_rows, n_features = rows.shape
+    size = len(uniforms)
+    half = 1
+    while half < size:
+        half *= 2
+    costs = np.zeros(2 * half)  # a heap of sums over the costs of the leaves
+    stops = np.empty(size, np.int64)
+    closest = np.full(n_rows, np.inf)
+    point, tile = np.empty((1, n_features)), np.empty((1, n_features))
+    starts[0], stops[0] = 0, n_rows
+    first = _pick(order, weights, np.ones(n_rows), 0, n_rows, uniforms[0, 1] * weights.sum())
+    load_tile(rows, order[first], 1, table, point)
+    for i in range(n_rows):
+        load_tile(rows, i, 1, table, tile)
+        closest[i] = distance_between(tile[0], point[0])
+        costs[half] += weights[i] * closest[i]
+    _resum(costs, half)
+    for new in range(1, size):
+        if not costs[1] > 0.0:
+            return new
+        leaf = _descend(costs, half, uniforms[new, 0])
+        begin, end = starts[leaf], stops[leaf]
+        aim = uniforms[new, 1] * costs[half + leaf]
+        chosen = _pick(order, weights, closest, begin, end, aim)
+        load_tile(rows, order[chosen], 1, table, point)
+        low, high, cost_low, cost_high = begin, end, 0.0, 0.0
+        while low < high:
+            row = order[low]
+            load_tile(rows, row, 1, table, tile)
+            distance = distance_between(tile[0], point[0])
+            if distance < closest[row]:
+                closest[row] = distance
+                cost_high += weights[row] * distance
+                high -= 1
+                order[low], order[high] = order[high], row
+            else:
+                cost_low += weights[row] * closest[row]
+                low += 1
+        starts[new], stops[new], stops[leaf] = low, end, low
+        costs[half + leaf], costs[half + new] = cost_low, cost_high
+        _resum(costs, half + leaf)
+        _resum(costs, half + new)
+    return size
+
+
+@compiled
+def _pick(
+    order: I64, weights: F64, closest: F64, begin: int, end: int, aim: float
+) -> int:  # pragma: no cover - compiled
+    """Return the place where the running cost passes `aim`; never a row of no cost."""
+    found, total = begin, 0.0
+    for i in range(begin, end):
+        cost = weights[order[i]] * closest[order[i]]
+        if cost > 0.0:
+            found = i
+            total += cost
+            if total > aim:
+                return found
+    return found
+
+
+@compiled
+def _descend(costs: F64, half: int, uniform: float) -> int:  # pragma: no cover - compiled
+    """Return the leaf that a uniform number falls on, by cost."""
+    node, aim = 1, uniform * costs[1]
+    while node < half:
+        node *= 2
+        if (aim >= costs[node] and costs[node + 1] > 0.0) or not costs[node] > 0.0:
+            aim -= costs[node]
+            node += 1
+    return node - half
+
+
+@compiled
+def _resum(costs: F64, node: int) -> None:  # pragma: no cover - compiled
+    """Add up again the sums above a leaf."""
+    node //= 2
+    while node >= 1:
+        costs[node] = costs[2 * node] + costs[2 * node + 1]
+        node //= 2
