@@ -72,12 +72,13 @@ def was_done(staging: Staging, base: Dataset | None, identity: Json) -> bool:
     try:
         plan = json.loads(staging.plan.read_text())
         found = {**plan["identity"], "base": None, "fragment_rows": None}
+        is_append = bool(plan["identity"]["base"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     wanted = json.loads(json.dumps({**identity, "base": None, "fragment_rows": None}))
     grown = replace(base.spec, moments=None, fingerprint="").to_attributes()
     is_same = found == wanted and plan["spec"] == json.loads(json.dumps(grown))
-    if not is_same or staging.path.exists():
+    if not (is_append and is_same) or staging.path.exists():
         return False
     staging.plan.unlink()
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -140,7 +141,7 @@ def convert(
         raise SourceError(f"append cannot be combined with {'shuffle' if shuffle else 'overwrite'}")
     source = as_source(src)
     classes = as_classes(target, source)
-    staging = Staging(store, tmp)
+    staging = Staging(os.path.realpath(store) if append else store, tmp)  # grow what a link names
     base = open_base(staging, source, classes) if append else None
     with storage_errors(staging):
         identity = {"src": identity_of(src), "target": identity_of(target)}
