@@ -11,21 +11,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamkm.cluster.coreset import Coreset, make_coreset
     from streamkm.cluster.kmeans import KMeans
     from streamkm.cluster.minibatch import MiniBatchKMeans
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
+    from streamkm.cluster.streamkm import StreamKM
     from streamkm.conversion.convert import convert
     from streamkm.data.dataset import Dataset, open_dataset
     from streamkm.sources import open_source
 
 __version__ = "0.1.0"
 __all__ = [
+    "Coreset",
     "Dataset",
     "KMeans",
     "MiniBatchKMeans",
+    "StreamKM",
     "convert",
     "load_model",
+    "make_coreset",
     "open_dataset",
     "open_source",
     "resume",
@@ -34,6 +39,9 @@ __all__ = [
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
 _LAZY = {
     "KMeans": "streamkm.cluster.kmeans",
+    "StreamKM": "streamkm.cluster.streamkm",
+    "Coreset": "streamkm.cluster.coreset",
+    "make_coreset": "streamkm.cluster.coreset",
     "MiniBatchKMeans": "streamkm.cluster.minibatch",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",

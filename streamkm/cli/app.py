@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 import streamkm
+from streamkm.cli.centers import centers
 from streamkm.cli.derive import derived_parameters, make_command
-from streamkm.cli.options import OVERWRITE_PARAMETER, RUNNING_PARAMETER, Running
+from streamkm.cli.options import LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PARAMETER, Running
 from streamkm.cli.session import report, session
 from streamkm.cluster import ALGORITHMS, AlgorithmRow
 
@@ -47,6 +48,7 @@ def make_app(words: Sequence[str]) -> App:
     what = "Write the distances of every row to all centers."
     app.command(_write_command("transform", what, "distances.zarr"), name="transform")
     app.command(score)
+    app.command(centers)
     app.command(demo)
     return app
 
@@ -80,12 +82,12 @@ def _convert_command() -> Any:
 
 def _fit_command(row: AlgorithmRow) -> Any:
     def body(
-        store: Path, model: Path, run: Path | None = None, overwrite: bool = False,
-        running: Running = Running(), **parameters: Any,  # noqa: B008
+        store: Path, model: Path, run: Path | None = None, like: Path | None = None,
+        overwrite: bool = False, running: Running = Running(), **parameters: Any,  # noqa: B008
     ) -> None:  # fmt: skip
         from streamkm.cli.fit import run_fit
 
-        run_fit(row, store, model, run, overwrite, running, parameters)
+        run_fit(row, store, model, run, overwrite, like, running, parameters)
 
     cls = row.load()
     own = [
@@ -114,7 +116,7 @@ def _fit_command(row: AlgorithmRow) -> Any:
 
     Example: streamkm fit {row.name} mnist.zarr model.zarr -k 10 --n-init 4 --random-state 0
     """
-    parameters = [*own, *derived, run, OVERWRITE_PARAMETER, RUNNING_PARAMETER]
+    parameters = [*own, *derived, run, LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PARAMETER]
     return make_command(body, parameters, row.name, doc)
 
 

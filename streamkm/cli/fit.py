@@ -12,6 +12,7 @@ from streamkm.cli.session import Session, session
 from streamkm.cluster import AlgorithmRow
 from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.base import Clusterer
+from streamkm.cluster.exchange import centers_of
 from streamkm.cluster.model import load_model
 from streamkm.cluster.resume import resume
 from streamkm.cluster.rows import as_rows
@@ -21,16 +22,17 @@ from streamkm.data.store import check_replaceable
 from streamkm.errors import SourceError, StoreError, StoreExistsError
 from streamkm.metrics.clusters import compare_with_classes
 from streamkm.sources import open_column
+from streamkm.typing import F64
 
 
 def run_fit(
     row: AlgorithmRow, store: Path, model: Path, run: Path | None, overwrite: bool,
-    running: Running, parameters: dict[str, Any],
+    like: Path | None, running: Running, parameters: dict[str, Any],
 ) -> None:  # fmt: skip
     """Fit and save."""
     refuse_taken(model, overwrite)
     if isinstance(parameters.get("init"), Path):
-        parameters["init"] = read_centers(parameters["init"])
+        parameters["init"] = centers_of(parameters["init"])
     with session(running, "fit") as current:
         made = row.load()(
             **parameters,
@@ -39,7 +41,7 @@ def run_fit(
             run_dir=run,
         )
         made.model_path = str(model.absolute())
-        made.fit(str(store))
+        made.fit(str(store), like=like)
         made.save(model, overwrite=overwrite)
         current.facts = fit_facts(made, model)
 
@@ -109,7 +111,16 @@ def fit_facts(model: Clusterer, path: Path) -> dict[str, Any]:
         "passes": len(model.history_),
         "read_bytes": sum(record["bytes_read"] for record in model.history_),
         "decoded_bytes": sum(record["bytes_decoded"] for record in model.history_),
+        "moved": _moved(getattr(model, "center_moves_", None)),
     }
+
+
+def _moved(moves: F64 | None) -> dict[str, Any] | None:
+    """Return how far the centers went from a start that was given."""
+    if moves is None:
+        return None
+    most = int(np.argmax(moves))
+    return {"median": float(np.median(moves)), "most": float(moves[most]), "cluster": most}
 
 
 def refuse_taken(model: Path, overwrite: bool) -> None:
@@ -117,11 +128,3 @@ def refuse_taken(model: Path, overwrite: bool) -> None:
     if model.exists() and not overwrite:
         raise StoreExistsError(f"{model} exists; --overwrite replaces it")
     check_replaceable(model, "model")
-
-
-def read_centers(path: Path) -> Any:
-    """Read initial centers from a .npy file."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{path}: not a .npy array of centers ({error})") from error

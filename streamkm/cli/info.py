@@ -77,7 +77,7 @@ def model_facts(path: Path) -> dict[str, Any]:
         "centers": f"{shape[0]} x {shape[1]}",
         "seed": model.seed_,
         "n_iter": model.n_iter_,
-        "inertia": model.inertia_,
+        "inertia": None if np.isnan(model.inertia_) else model.inertia_,
         "cluster_sizes": model.cluster_sizes_.tolist(),
         "passes": len(model.history_),
         "parameters": ", ".join(f"{k}={v}" for k, v in model.json_parameters().items())[:200],

@@ -64,3 +64,12 @@ OVERWRITE_PARAMETER = inspect.Parameter(
     default=False,
     annotation=Annotated[bool, Parameter(negative=(), help="Replace what has the name.")],
 )
+LIKE_PARAMETER = inspect.Parameter(
+    "like",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        Parameter(help="An older model: clusters are numbered so that an id keeps its cluster."),
+    ],
+)

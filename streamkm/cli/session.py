@@ -120,6 +120,8 @@ def written(name: str, value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {written(key, item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(written("", item) for item in value[:16]) + (
             ", ..." if len(value) > 16 else ""

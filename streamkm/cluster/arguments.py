@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,15 @@ def seed_of(random_state: Any) -> int:
 
 
 def to_json(value: Any) -> Any:
-    """Return a parameter as JSON; arrays by their values, callables by their names."""
+    """Return a parameter as JSON; arrays and models by their values, callables by their names."""
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "cluster_centers_"):
+        value = value.cluster_centers_
     if callable(value) or isinstance(value, (np.random.RandomState, np.random.Generator)):
         return f"<{getattr(value, '__name__', type(value).__name__)}>"
     return {"array": np.asarray(value, np.float64).tolist()}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from streamkm.cluster.arguments import digest_of_weights, seed_of, weights_of
+from streamkm.cluster.arguments import digest_of_weights, seed_of, to_json, weights_of
+from streamkm.cluster.exchange import centers_of
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
+from streamkm.cluster.matching import match
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import is_in_memory, locate, shipped
 from streamkm.cluster.rundir import RunDir
@@ -21,11 +23,13 @@ from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
 from streamkm.kernels.tile import Frame
 from streamkm.sources.array import MemorySource
-from streamkm.typing import Json, RowSource
+from streamkm.typing import F64, I64, Json, RowSource
 
 
 class Clusterer(Fitted, ABC):
     """Base of the estimators; an algorithm adds `start`, `iterate` and `finish`."""
+
+    can_renumber: ClassVar[bool] = False  # whether its clusters are their centers, and no more
 
     @abstractmethod
     def check_parameters(self) -> None:
@@ -53,7 +57,7 @@ class Clusterer(Fitted, ABC):
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the best model with its final inertia and counts."""
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, like: Any = None) -> Self:
         """Find the clusters.
 
         Parameters
@@ -68,6 +72,11 @@ class Clusterer(Fitted, ABC):
         sample_weight
             Weights, shape (n_samples,), not negative. By default those of the
             store, where it has an array `sample_weight`.
+        like
+            An older model, fitted or a saved one's path: clusters are numbered
+            so that an id keeps its cluster, by the Hungarian method on the
+            centers. With another number of clusters, matched ones keep their
+            ids where these are in range; the rest take the free ids in order.
 
         Returns
         -------
@@ -83,6 +92,7 @@ class Clusterer(Fitted, ABC):
             raise SourceError(
                 f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
             )
+        old = None if like is None else self._centers_like(like)
         weights = weights_of(rows, sample_weight)
         seed = self.seed_ = self._seed()
         names = digest_of_weights(weights)
@@ -91,18 +101,21 @@ class Clusterer(Fitted, ABC):
             values = self.model_values(rows)
             held = self.held_bytes(rows)
             passes = Passes(source, mass, executor, self.memory_limit, values, held_bytes=held)
-            self._fit_passes(passes, rows, seed, names)
+            self._fit_passes(passes, rows, seed, names, old)
         if is_in_memory(X):
             self.labels_ = self._labels(rows)
         return self
 
-    def _fit_passes(self, passes: Passes, rows: RowSource, seed: int, weights: str) -> None:
+    def _fit_passes(
+        self, passes: Passes, rows: RowSource, seed: int, weights: str, old: F64 | None
+    ) -> None:
         self.fingerprint_ = fingerprint(rows)
         self.look(passes)
         states, run = None, None
         if self.run_dir is not None:
             run = RunDir(self.run_dir)
-            run.begin(self._identity(rows, seed, weights))
+            like = None if old is None else to_json(old)
+            run.begin({**self._identity(rows, seed, weights), "_like": like})
             found = run.load()
             if found is not None:
                 states, passes.history = found
@@ -115,7 +128,25 @@ class Clusterer(Fitted, ABC):
             if run is not None:
                 run.save(states, passes.history)
         self.sample_shape_ = rows.info.sample_shape
-        self.keep(passes, self.finish(passes, states))
+        model = self.finish(passes, states)
+        if old is not None:
+            model = self.renumber(model, match(model.state.centers, old))
+        self.keep(passes, model)
+
+    def _centers_like(self, like: Any) -> F64:
+        """Return the centers whose ids are to be kept; refuse those that cannot be matched."""
+        if not self.can_renumber:
+            raise SourceError(f"like: the clusters of {type(self).__name__} cannot be renumbered")
+        old = centers_of(like)
+        if old.ndim != 2 or old.shape[1] != self.n_features_in_ or not np.isfinite(old).all():
+            raise SourceError(
+                f"like: its centers have shape {old.shape}, the data {self.n_features_in_} features"
+            )
+        return old
+
+    def renumber(self, model: Closed, order: I64) -> Closed:
+        """Return a finished model with cluster `order[i]` as cluster `i`, before it is kept."""
+        return model.reordered(order)
 
     def _seed(self) -> int:
         """Return the seed; a run that began without one goes on with the one it drew."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from streamkm.errors import SourceError
@@ -51,6 +52,8 @@ def check_choice(model: Any, name: str, choices: Iterable[str]) -> None:
 
 
 def check_init(model: Any, names: Iterable[str]) -> None:
-    """Require the name of a start, an array or a callable."""
-    if isinstance(model.init, str) and model.init not in names:
-        raise refusal(model, "init", f"one of {', '.join(names)}, an array or a callable")
+    """Require the name of a start, a path, an array, a fitted model or a callable."""
+    init = model.init
+    if isinstance(init, str) and init not in names and not Path(init).exists():
+        allowed = f"one of {', '.join(names)}, an array, a fitted model, its path or a callable"
+        raise refusal(model, "init", allowed)

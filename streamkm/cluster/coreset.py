@@ -179,9 +179,7 @@ def make_coreset(
         with shipped(rows, weights, runner) as (source, mass):
             runner.preflight(source if not isinstance(source, MemorySource) else None)
             passes = Passes(source, mass, runner, memory_limit, coreset_values(rows, plan))
-            tree = CoresetTree(plan)
-            for tree, _ in grow(passes, plan, tree, 0):
-                pass
+            *_, (tree, _) = grow(passes, plan, CoresetTree(plan), 0)
     finally:
         if executor is None or isinstance(executor, str):
             runner.close()
@@ -202,8 +200,8 @@ def grow(
     passes: Passes, plan: CoresetPlan, tree: CoresetTree, done: int
 ) -> Iterator[tuple[CoresetTree, int]]:
     """Yield the tree, and how many parts of the pass it has taken in, after each part."""
-    source = passes.source
-    raw = source.source if isinstance(source, CachedSource) else source
+    source: Any = passes.source
+    raw: Any = source.source if isinstance(source, CachedSource) else source
     n_rows, n_features = source.shape
     row_bytes = n_features * source.dtype.itemsize
     groups: Any

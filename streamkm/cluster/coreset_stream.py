@@ -34,7 +34,7 @@ class CoresetStream:
         self.n_rows = 0
         self._half_life = half_life
         self._by_batch = by_batch
-        self._n_batches = 0
+        self._age = 0  # in rows or batches
         self._doublings = 0.0  # taken off all weights so far
         self._tree = CoresetTree(plan)
         self._n_leaves = 0
@@ -43,16 +43,19 @@ class CoresetStream:
 
     def begin(self, rows: Rows, weights: F64, n_rows: int) -> None:
         """Begin with a coreset that stands for `n_rows` rows, all of them seen just now."""
-        self.add(rows, weights, is_new_batch=True)
-        if self._half_life is not None and not self._by_batch:
-            self._doublings -= (n_rows - len(rows)) / self._half_life
+        self._take(rows, weights)
+        self.n_rows = n_rows
 
     def add(self, rows: Rows, weights: F64, *, is_new_batch: bool) -> None:
-        """Take in the next rows; they are copied."""
-        self._n_batches += is_new_batch
+        """Take in the next rows of a batch; they are copied."""
+        self._age += int(is_new_batch) if self._by_batch else 0
         if self._half_life is not None:
             weights = weights * self._growth(len(rows))
+        self._age += 0 if self._by_batch else len(rows)
         self.n_rows += len(rows)
+        self._take(rows, weights)
+
+    def _take(self, rows: Rows, weights: F64) -> None:
         while len(rows):
             room = self.plan.leaf_rows - self._n_waiting
             self._waiting.append((rows[:room].copy(), weights[:room].copy()))
@@ -70,16 +73,13 @@ class CoresetStream:
             tree = tree.with_leaf(self._n_leaves, *joined(self._waiting))
         rows, weights = tree.result()
         if self._half_life is not None:
-            weights = weights * 2.0 ** (self._doublings - self._age() / self._half_life)
+            weights = weights * 2.0 ** (self._doublings - self._age / self._half_life)
         return rows, weights
-
-    def _age(self) -> int:
-        return self._n_batches if self._by_batch else self.n_rows
 
     def _growth(self, n_rows: int) -> F64:
         """Return the weights of the next rows: more for each than for the one before."""
         assert self._half_life is not None
-        age = self._age() + (np.ones(n_rows) if self._by_batch else np.arange(1.0, n_rows + 1))
+        age = self._age + (np.zeros(n_rows) if self._by_batch else np.arange(1.0, n_rows + 1))
         doublings = age / self._half_life - self._doublings
         if n_rows and doublings[0] > MOST_DOUBLINGS:
             taken = float(np.floor(doublings[0]))

@@ -7,20 +7,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
+from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
 from streamkm.cluster.empty import EMPTY_CLUSTER
+from streamkm.cluster.exchange import Exchange, start_of
 from streamkm.cluster.init import INITS, Seeding, make_starts, values_per_center
 from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.runtime.base import Executor
-from streamkm.typing import RowSource
+from streamkm.typing import F64, I64, Json, RowSource
 
 
-class KMeans(Clusterer):
+class KMeans(Exchange, Clusterer):
     """Exact k-means (Lloyd) over data that need not fit in memory.
 
     Parameters
@@ -31,8 +35,9 @@ class KMeans(Clusterer):
         "k-means++" (greedy, on the stored sample), "k-means||" (five passes
         that draw 2 * n_clusters candidates each), "random" (data points),
         "gaussian" (normal draws with each feature's mean and standard
-        deviation), an array of shape (n_clusters, n_features), or a callable
-        (X, n_clusters, random_state) -> array.
+        deviation), an array of shape (n_clusters, n_features), a fitted model
+        or the path of a saved one or of a .npy file, or a callable (X,
+        n_clusters, random_state) -> array.
     n_init
         Restarts. They share every pass over the data; the best is kept.
     max_iter
@@ -74,6 +79,10 @@ class KMeans(Clusterer):
         Rows of each cluster, shape (n_clusters,), int64.
     history_
         One record a pass: stage, seconds, bytes read and decoded, inertia.
+    center_moves_
+        Euclidean distance of each center from where it started, shape
+        (n_clusters,), float64; None unless `init` gave the centers, or where
+        clusters were dropped.
     seed_
         The seed that was used: `random_state`, or the one that was drawn.
     n_features_in_
@@ -103,6 +112,8 @@ class KMeans(Clusterer):
     """
 
     algorithm = "kmeans"
+    can_renumber = True
+    center_moves_: F64 | None = None
 
     def __init__(
         self,
@@ -110,6 +121,8 @@ class KMeans(Clusterer):
         *,
         init: Literal["k-means++", "k-means||", "random", "gaussian"]
         | ArrayLike
+        | Path
+        | BaseEstimator
         | Callable[..., Any] = "k-means++",
         n_init: int = 1,
         max_iter: int = 300,
@@ -140,22 +153,27 @@ class KMeans(Clusterer):
         check_choice(self, "empty_cluster", EMPTY_CLUSTER)
         check_init(self, INITS)
         check_number(self, "max_time_s", optional=True, is_positive=True)
+        self._start = start_of(self.init, INITS)  # read once: the model may be replaced meanwhile
+
+    def json_parameters(self) -> Json:
+        """Return the parameters; a start that came from a model as its centers."""
+        start = getattr(self, "_start", self.init)
+        return {**super().json_parameters(), "init": to_json(start)}
 
     @property
     def _restarts(self) -> range:
         """One restart where the start is given: others would be the same."""
-        is_given = not isinstance(self.init, str) and not callable(self.init)
-        return range(1 if is_given else self.n_init)
+        return range(1 if isinstance(self._start, np.ndarray) else self.n_init)
 
     def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the centers of all restarts, or of all candidates."""
-        factor = values_per_center(self.init)
+        factor = values_per_center(self._start)
         return factor * self.n_clusters * rows.shape[1] * len(self._restarts)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the starts of all restarts."""
         restarts = self._restarts
-        starts = make_starts(self.init, Seeding(passes, self.n_clusters, seed, restarts))
+        starts = make_starts(self._start, Seeding(passes, self.n_clusters, seed, restarts))
         return tuple(FitState.start(c, r) for c, r in zip(starts, restarts, strict=True))
 
     def iterate(
@@ -171,4 +189,15 @@ class KMeans(Clusterer):
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the restart with the smallest final inertia."""
-        return best_of(closed(passes, states))
+        best = best_of(closed(passes, states))
+        start, centers = self._start, best.state.centers
+        self.center_moves_ = None
+        if isinstance(start, np.ndarray) and start.shape == centers.shape:
+            self.center_moves_ = np.sqrt(((centers - start) ** 2).sum(axis=1))
+        return best
+
+    def renumber(self, model: Closed, order: I64) -> Closed:
+        """Return a finished model with cluster `order[i]` as cluster `i`."""
+        if self.center_moves_ is not None:
+            self.center_moves_ = self.center_moves_[order]
+        return super().renumber(model, order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -34,6 +34,13 @@ class Closed:
     state: FitState
     inertia: float
     counts: I64
+
+    def reordered(self, order: I64) -> Closed:
+        """Return the same model with cluster `order[i]` as cluster `i`."""
+        state = replace(
+            self.state, centers=self.state.centers[order], counts=self.state.counts[order]
+        )
+        return Closed(state, self.inertia, self.counts[order])
 
 
 def lloyd(

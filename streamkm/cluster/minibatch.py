@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
+from streamkm.cluster.exchange import Exchange, start_of
 from streamkm.cluster.init import INITS, values_per_center
 from streamkm.cluster.lloyd import Closed, closed
 from streamkm.cluster.nested import nested
@@ -22,10 +25,10 @@ from streamkm.cluster.steps import RATES, Steps
 from streamkm.cluster.stream import Stream, buffer_rows_for
 from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps, warn_of_small
 from streamkm.runtime.base import Executor
-from streamkm.typing import RowSource
+from streamkm.typing import I64, Json, RowSource
 
 
-class MiniBatchKMeans(PartialFit, Clusterer):
+class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
     """k-means by small steps along the stream of rows.
 
     Parameters
@@ -123,6 +126,7 @@ class MiniBatchKMeans(PartialFit, Clusterer):
     """
 
     algorithm = "minibatch"
+    can_renumber = True
     stored = ("n_steps", "weight_sums", "n_since_reassignment")
     n_steps_: int
 
@@ -182,6 +186,12 @@ class MiniBatchKMeans(PartialFit, Clusterer):
         check_choice(self, "learning_rate", RATES)
         check_choice(self, "batches", ("stream", "nested"))
         check_choice(self, "time_unit", ("rows", "batches"))
+        self._start = start_of(self.init, INITS)
+
+    def json_parameters(self) -> Json:
+        """Return the parameters; a start that came from a model as its centers."""
+        start = getattr(self, "_start", self.init)
+        return {**super().json_parameters(), "init": to_json(start)}
 
     def look(self, passes: Passes) -> None:
         """Learn moments, and a sample that is large enough for a start."""
@@ -194,7 +204,7 @@ class MiniBatchKMeans(PartialFit, Clusterer):
 
     def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the centers of all starts, or of all candidates."""
-        return values_per_center(self.init) * self.n_clusters * rows.shape[1] * self.n_init
+        return values_per_center(self._start) * self.n_clusters * rows.shape[1] * self.n_init
 
     def held_bytes(self, rows: RowSource) -> int:
         """Return the size of the buffer, and of a batch beside it."""
@@ -205,7 +215,7 @@ class MiniBatchKMeans(PartialFit, Clusterer):
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the best of the starts."""
         centers = best_start(
-            passes, self.init, seed, self._init_rows, (self.n_clusters, self.n_init)
+            passes, self._start, seed, self._init_rows, (self.n_clusters, self.n_init)
         )
         if self.batches == "stream":
             return (Steps.start(centers).to_state(),)
@@ -243,6 +253,13 @@ class MiniBatchKMeans(PartialFit, Clusterer):
             return closed(passes, states)[0]
         total = passes.data.summary.weight if self.batches == "stream" else 1.0
         return Closed(state, state.inertia * total, state.counts)
+
+    def renumber(self, model: Closed, order: I64) -> Closed:
+        """Return a finished model with cluster `order[i]` as cluster `i`."""
+        moved, extra = super().renumber(model, order), dict(model.state.extra)
+        if "weight_sums" in extra:
+            extra["weight_sums"] = extra["weight_sums"][order]
+        return replace(moved, state=replace(moved.state, extra=extra))
 
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""

@@ -65,7 +65,7 @@ def _attributes(model: Clusterer) -> Json:
         "parameters": model.json_parameters(),
         "seed": model.seed_,
         "n_iter": model.n_iter_,
-        "inertia": model.inertia_,
+        "inertia": None if np.isnan(model.inertia_) else model.inertia_,  # JSON has no NaN
         "history": model.history_,
         "frame_scale": model.frame_.scale,
         "sample_shape": list(model.sample_shape_),
@@ -109,7 +109,7 @@ def load_model(path: str | Path) -> Clusterer:
         made.frame_ = Frame(_read(group, "frame_shift"), float(values["frame_scale"]))
         made.seed_ = int(values["seed"])
         made.n_iter_ = int(values["n_iter"])
-        made.inertia_ = float(values["inertia"])
+        made.inertia_ = float("nan" if values["inertia"] is None else values["inertia"])
         made.history_ = values["history"]
         made.sample_shape_ = tuple(values["sample_shape"])
         made.fingerprint_ = values["fingerprint"]

@@ -108,7 +108,8 @@ class Online(Fitted):
         if name not in SOLVED or self.__dict__.get("_stream") is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         stream = self.__dict__["_stream"]
-        made = Coreset(*stream.result(), stream.n_rows, stream.plan, self.sample_shape_)
+        rows, weights = stream.result()
+        made = Coreset(rows, weights, stream.n_rows, stream.plan, self.sample_shape_)
         state = solved(made, self, self.seed_, None)
         order = np.arange(len(state.centers))
         if self._ids is not None:

@@ -21,7 +21,7 @@ from streamkm.typing import F64, ColumnSource, RowSource
 class PartialFit(Fitted):
     """The step-by-step half of `MiniBatchKMeans`."""
 
-    init: Any
+    _start: Any
     learning_rate: str
     reassignment_ratio: float
     compute_labels: bool
@@ -88,7 +88,7 @@ class PartialFit(Fitted):
             self.frame_ = data.frame
             if is_first:
                 seeding = Seeding(passes, self.n_clusters, self.seed_, range(1))
-                model = Steps.start(make_starts(self.init, seeding)[0])
+                model = Steps.start(make_starts(self._start, seeding)[0])
             else:
                 model = self._model()
             spread = data.summary.spread_grid(model.centers)

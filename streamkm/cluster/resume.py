@@ -52,4 +52,5 @@ def resume(
     made = find_algorithm(run["algorithm"]).load()(
         **parameters, executor=executor, memory_limit=memory_limit, run_dir=run_dir
     )
-    return made.fit(rows, sample_weight=sample_weight)
+    like = read_parameters({"like": run.get("_like")})["like"]
+    return made.fit(rows, sample_weight=sample_weight, like=like)

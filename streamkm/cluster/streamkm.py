@@ -10,6 +10,7 @@ from typing import Any, Literal
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_number, check_whole
 from streamkm.cluster.coreset import Coreset, coreset_values, grow
+from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.lloyd import Closed, LloydParameters, closed, lloyd
 from streamkm.cluster.online import Online, frame_of, solved, unsolved
 from streamkm.cluster.passes import Passes
@@ -21,7 +22,7 @@ from streamkm.runtime.base import Executor
 from streamkm.typing import RowSource
 
 
-class StreamKM(Online, Clusterer):
+class StreamKM(Online, Exchange, Clusterer):
     """k-means on a coreset that one pass over the rows makes.
 
     Parameters
@@ -98,6 +99,7 @@ class StreamKM(Online, Clusterer):
     """
 
     algorithm = "streamkm"
+    can_renumber = True
 
     def __init__(
         self,
@@ -156,7 +158,7 @@ class StreamKM(Online, Clusterer):
     def iterate(
         self, passes: Passes, states: tuple[FitState, ...], seed: int
     ) -> Iterator[tuple[FitState, ...]]:
-        """Yield the state after every part of the pass, on the coreset, and after every refining."""
+        """Yield the state after every part of the pass, then the model, then as it is refined."""
         (state,) = states
         plan, info = self.plan(seed), passes.source.info
         n_rows, n_features = passes.source.shape

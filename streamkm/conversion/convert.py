@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from streamkm.conversion.append import (
+    grown,
+    grown_spec,
+    link_chunks,
+    n_linked_chunks,
+    open_base,
+    was_done,
+)
 from streamkm.conversion.filtered import FilteredSource
 from streamkm.conversion.inputs import as_classes, as_source, identity_of
 from streamkm.conversion.plan import (
     ROW_OVERHEAD_BYTES,
     Conversion,
+    make_context,
     make_spec,
     plan_conversion,
 )
 from streamkm.conversion.staging import Staging, storage_errors
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import block_rows_for, plan_groups
-from streamkm.data.permuted import FragmentLayout
-from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.errors import BadRowsError, SourceError
-from streamkm.kernels.moments import first_shift
-from streamkm.keyed import SAMPLE, SHUFFLE, row_key
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import convert as tasks
 from streamkm.tasks.base import PassResult
 from streamkm.typing import Json
-
-SAMPLE_SEED = 0
 
 
 def convert(
@@ -42,6 +46,7 @@ def convert(
     seed: int = 0,
     on_bad_rows: Literal["raise", "drop"] = "raise",
     overwrite: bool = False,
+    append: bool = False,
     chunk_rows: int | None = None,
     codec: Literal["none", "lz4", "zstd"] | None = None,
     tmp: str | Path | None = None,
@@ -70,11 +75,15 @@ def convert(
         "raise" refuses rows with NaN or infinity, "drop" leaves them out.
     overwrite
         Replace an existing store, once the new one is whole.
+    append
+        Add the rows, and labels where the store has them, to the end of an
+        existing store. Every call that ends appends again.
     chunk_rows
-        Rows of a chunk; by default about 16 MiB, less for small data.
+        Rows of a chunk; by default the growing store's, else about 16 MiB,
+        less for small data.
     codec
-        Compression; by default zstd for integers of one or two bytes, lz4 for
-        the rest.
+        Compression; by default the growing store's, else zstd for integers of
+        one or two bytes, lz4 for the rest.
     tmp
         Folder for what a shuffle puts aside.
     executor
@@ -91,11 +100,14 @@ def convert(
     Raises
     ------
     SourceError
-        If the source is missing, damaged, not numeric or has no rows.
+        If the source is missing, damaged, not numeric, has no rows, or rows of
+        another kind than the store that grows.
     BadRowsError
         If rows hold NaN or infinity under "raise".
     StoreExistsError
-        If the store exists and `overwrite` is False.
+        If the store exists and neither `overwrite` nor `append` was asked.
+    StoreError
+        If there is no store to append to.
     StorageError
         If the disk is too small or refuses to be written.
     MemoryLimitError
@@ -108,6 +120,12 @@ def convert(
     one more with "drop". The moments of the rows and a uniform sample are
     taken on the way.
 
+    A store that grew is, byte for byte, the conversion of the old rows and the
+    new ones together with its `chunk_rows` and codec. The old store is whole
+    under its name until the grown one takes it. Its full chunks are linked,
+    not written again, and read once. Rows appended to a shuffled store are not
+    mixed in: it then counts as not shuffled.
+
     Examples
     --------
     >>> import numpy as np, streamkm
@@ -119,21 +137,27 @@ def convert(
         raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
     if seed < 0:
         raise SourceError(f"seed must not be negative, got {seed}")
+    if append and (shuffle or overwrite):
+        raise SourceError(f"append cannot be combined with {'shuffle' if shuffle else 'overwrite'}")
     source = as_source(src)
     classes = as_classes(target, source)
-    staging = Staging(store, tmp)
+    staging = Staging(os.path.realpath(store) if append else store, tmp)  # grow what a link names
+    base = open_base(staging, source, classes) if append else None
     with storage_errors(staging):
+        identity = {"src": identity_of(src), "target": identity_of(target)}
+        if was_done(staging, base, identity):
+            return Dataset(store)
         runner = make_executor(executor)
         try:
-            shuffle_seed = seed if shuffle else None
-            spec = make_spec(source, classes, chunk_rows, codec, shuffle_seed)
-            memory = plan_conversion(spec, source, runner, memory_limit)
+            spec = make_spec(source, classes, chunk_rows, codec, seed if shuffle else None)
+            whole = grown_spec(spec, base, chunk_rows, codec)
+            memory = plan_conversion(whole, source, runner, memory_limit)
             runner.preflight(None)
             limited = runner.limited(memory.n_workers)
             job = Conversion(source, classes, spec, staging, limited, memory)
             if on_bad_rows == "drop" and source.dtype.kind == "f":
                 job = _without_bad_rows(job)
-            _run(job, {"src": identity_of(src), "target": identity_of(target)}, overwrite)
+            _run(grown(job, base, whole), identity, overwrite or append)
         finally:
             if executor is None or isinstance(executor, str):
                 runner.close()
@@ -145,13 +169,16 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     row_bytes = job.row_bytes + ROW_OVERHEAD_BYTES
     block_rows = block_rows_for(spec.n_rows, row_bytes, 1, job.memory.block_bytes)
     shuffled = spec.shuffle_seed is not None
-    raw = spec.n_rows * job.row_bytes
+    raw = (spec.n_rows - n_linked_chunks(job) * spec.chunk_rows) * job.row_bytes
     if not staging.path.exists():
         staging.check_disk(raw, raw + 8 * spec.n_rows if shuffled else 0)
     # The fragments' blocks are part of the plan: another memory limit begins again.
     fragment_rows = block_rows if shuffled else 0
-    staging.prepare(spec, {**identity, "fragment_rows": fragment_rows}, overwrite=overwrite)
-    context = _context(job, *staging.arrays(spec))
+    base = job.base.spec.fingerprint if job.base is not None else ""
+    identity = {**identity, "fragment_rows": fragment_rows, "base": base}
+    staging.prepare(spec, identity, overwrite=overwrite)
+    link_chunks(job)
+    context = make_context(job, *staging.arrays(spec))
     if shuffled:
         _announce(job, "shuffle", "shuffling: sorting rows into fragments")
         sequential = job.source.info.is_sequential
@@ -165,37 +192,10 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     staging.finalise(spec, moments.summary(), sample)
 
 
-def _context(job: Conversion, x: Any = None, y: Any = None) -> tasks.ConvertContext:
-    spec = job.spec
-    columns: tuple[tuple[str, int], ...] = ((spec.dtype, spec.n_features),)
-    if spec.target_dtype is not None:
-        columns = (*columns, (spec.target_dtype, 1))
-    fragments = None
-    if spec.shuffle_seed is not None:
-        folder = str(job.staging.fragments.absolute())
-        fragments = FragmentLayout(folder, spec.n_rows, spec.chunk_rows, columns)
-    capacity = sample_capacity(spec.n_rows, spec.row_bytes)
-    if capacity == spec.n_rows:
-        capacity = 0  # the sample is all rows: they are stored once
-    return tasks.ConvertContext(
-        source=job.source,
-        classes=job.classes,
-        x=x,
-        y=y,
-        chunk_rows=spec.chunk_rows,
-        fragments=fragments,
-        shuffle_key=row_key(spec.shuffle_seed or 0, SHUFFLE),
-        shift=first_shift(job.source.read(0, min(256, spec.n_rows))),
-        sample_key=row_key(SAMPLE_SEED, SAMPLE),
-        sample_rows=capacity,
-        sample_share=sample_share(capacity, spec.n_rows),
-    )
-
-
 def _without_bad_rows(job: Conversion) -> Conversion:
     spec = job.spec
     _announce(job, "check", "looking for NaN and infinity")
-    context = replace(_context(job), fragments=None)
+    context = replace(make_context(job), fragments=None)
     rows = block_rows_for(
         spec.n_rows, job.row_bytes + ROW_OVERHEAD_BYTES, 1, job.memory.block_bytes
     )

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from streamkm.conversion.staging import Staging
+from streamkm.data.dataset import Dataset
 from streamkm.data.layout import default_chunk_rows
+from streamkm.data.permuted import FragmentLayout
+from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import CODECS, default_codec
 from streamkm.errors import StoreError
+from streamkm.kernels.moments import first_shift
+from streamkm.keyed import SAMPLE, SHUFFLE, row_key
 from streamkm.runtime.base import Executor
 from streamkm.runtime.memory import MemoryPlan, plan_memory
+from streamkm.tasks.convert import ConvertContext
 from streamkm.typing import ColumnSource, RowSource
 
+SAMPLE_SEED: Final = 0
 TASK_BYTES: Final = 2 << 20  # a task's part of the sample, and its moments
 ROW_OVERHEAD_BYTES: Final = 48  # targets, order and labels of a row on its way
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One conversion: from where, to where, run by whom, under which plan."""
+    """One conversion: from where, to where, run by whom, under which plan.
+
+    `base` is the store that grows, whose rows come first; None for a new store.
+    """
 
     source: RowSource
     classes: ColumnSource | None
@@ -28,6 +38,7 @@ class Conversion:
     staging: Staging
     executor: Executor
     memory: MemoryPlan
+    base: Dataset | None = None
 
     @property
     def row_bytes(self) -> int:
@@ -82,4 +93,32 @@ def plan_conversion(
         scratch_bytes=source.info.scratch_bytes,
         can_limit=executor.can_limit,
         whole_units=True,
+    )
+
+
+def make_context(job: Conversion, x: Any = None, y: Any = None) -> ConvertContext:
+    """Return what the tasks of a conversion need; x and y are the arrays that they write."""
+    spec = job.spec
+    columns: tuple[tuple[str, int], ...] = ((spec.dtype, spec.n_features),)
+    if spec.target_dtype is not None:
+        columns = (*columns, (spec.target_dtype, 1))
+    fragments = None
+    if spec.shuffle_seed is not None:
+        folder = str(job.staging.fragments.absolute())
+        fragments = FragmentLayout(folder, spec.n_rows, spec.chunk_rows, columns)
+    capacity = sample_capacity(spec.n_rows, spec.row_bytes)
+    if capacity == spec.n_rows:
+        capacity = 0  # the sample is all rows: they are stored once
+    return ConvertContext(
+        source=job.source,
+        classes=job.classes,
+        x=x,
+        y=y,
+        chunk_rows=spec.chunk_rows,
+        fragments=fragments,
+        shuffle_key=row_key(spec.shuffle_seed or 0, SHUFFLE),
+        shift=first_shift(job.source.read(0, min(256, spec.n_rows))),
+        sample_key=row_key(SAMPLE_SEED, SAMPLE),
+        sample_rows=capacity,
+        sample_share=sample_share(capacity, spec.n_rows),
     )

@@ -48,8 +48,7 @@ class Summary:
     def frame(self) -> Frame:
         """Return the frame for distances."""
         reach = np.maximum(self.maximum - self.mean, self.mean - self.minimum).max(initial=0.0)
-        exponent = int(np.frexp(reach)[1]) if reach > 0 else 0
-        return Frame(self.mean, float(np.ldexp(1.0, -exponent)))
+        return Frame.about(self.mean, float(reach))
 
     def grids(
         self, dtype: np.dtype[Any], *, is_weighted: bool, most_weight: float | None = None

@@ -39,6 +39,12 @@ class Frame:
     shift: F64
     scale: float
 
+    @classmethod
+    def about(cls, shift: F64, reach: float) -> Frame:
+        """Return the frame about `shift` of values that are at most `reach` away from it."""
+        exponent = int(np.frexp(reach)[1]) if reach > 0 else 0
+        return cls(shift, float(np.ldexp(1.0, -exponent)))
+
 
 @compiled
 def tile_rows(n_features: int, n_clusters: int) -> int:  # pragma: no cover - compiled

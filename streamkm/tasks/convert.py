@@ -10,6 +10,7 @@ import numpy as np
 
 from streamkm.data.permuted import FragmentLayout
 from streamkm.data.store import Array, chunk_file
+from streamkm.errors import StoreError
 from streamkm.kernels.hashing import permute
 from streamkm.kernels.moments import MomentsAccumulator, find_bad_rows
 from streamkm.kernels.select import SelectedRows
@@ -137,8 +138,12 @@ class _Filled:
     def read(self, start: int, stop: int) -> Rows:
         index = start // self._context.chunk_rows
         x, y = self._context.x, self._context.y
-        if chunk_file(x, index).exists():
-            return np.asarray(x[start:stop])
+        file = chunk_file(x, index)
+        if file.exists():
+            try:
+                return np.asarray(x[start:stop])
+            except (ValueError, RuntimeError) as error:
+                raise StoreError(f"{file}: damaged ({error}); convert all rows anew") from error
         rows, classes = self._incoming(start, stop)
         refuse_bad_values(rows, start)
         if y is not None and classes is not None:

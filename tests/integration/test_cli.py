@@ -133,6 +133,7 @@ def test_help_teaches_with_an_example(run):
         "predict",
         "transform",
         "score",
+        "centers",
         "demo",
     ):
         status, out, _ = run(*words.split(), "--help")

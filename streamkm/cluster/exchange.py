@@ -1,0 +1,176 @@
+"""Centers in and out: arrays, files, and what scikit-learn and faiss call a model."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Container
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from streamkm.cluster.fitted import Fitted
+from streamkm.cluster.model import load_model
+from streamkm.errors import MissingExtraError, SourceError
+from streamkm.kernels.tile import Frame
+from streamkm.typing import F64
+
+
+def centers_of(source: Any) -> F64:
+    """Return the centers of whatever has some, as float64.
+
+    Parameters
+    ----------
+    source
+        An array, a .npy file, a saved model's folder, an estimator with
+        `cluster_centers_`, a faiss.Kmeans (`centroids`) or a faiss index of
+        centers (`reconstruct_n`).
+
+    Raises
+    ------
+    SourceError
+        If it has no centers, such as an estimator that is not fitted.
+    StoreError
+        If the folder holds no model.
+    """
+    source = _opened(source)
+    if hasattr(source, "cluster_centers_"):
+        source = source.cluster_centers_
+    elif hasattr(source, "get_params"):
+        raise SourceError(
+            f"{type(source).__name__} has no cluster_centers_: is it fitted? scikit-learn's clone "
+            "unfits an estimator that is a parameter; pass its cluster_centers_ instead"
+        )
+    elif hasattr(source, "centroids"):
+        source = source.centroids
+    elif hasattr(source, "reconstruct_n"):
+        source = source.reconstruct_n(0, int(source.ntotal))
+    try:
+        return np.array(source, np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{type(source).__name__} holds no centers ({error})") from error
+
+
+def _opened(source: Any) -> Any:
+    """Return what lies under a path, and anything else as it is."""
+    if not isinstance(source, (str, Path)):
+        return source
+    if not str(source).endswith(".npy"):
+        return load_model(source)
+    try:
+        return np.load(source, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{source}: not a .npy array of centers ({error})") from error
+
+
+def start_of(init: Any, names: Container[str]) -> Any:
+    """Return a start as `make_starts` takes it: one of `names`, a callable, or an array."""
+    if (isinstance(init, str) and init in names) or callable(init):
+        return init
+    return centers_of(init)
+
+
+class Exchange(Fitted):
+    """From centers to a fitted model and back; for models that are their centers."""
+
+    @classmethod
+    def from_centers(cls, centers: Any, **parameters: Any) -> Self:
+        """Return a fitted model with given centers: it predicts, transforms, scores and saves.
+
+        Parameters
+        ----------
+        centers
+            Shape (n_clusters, n_features): an array, a .npy file, a saved
+            model's folder, a fitted estimator with `cluster_centers_` (such
+            as scikit-learn's), a faiss.Kmeans, or a faiss index of centers.
+        **parameters
+            Of the estimator. `n_clusters` follows from the centers.
+
+        Returns
+        -------
+        model
+            With the sizes and the inertia of `centers` where it knows them,
+            else zeros and NaN. `n_iter_` is 0, `history_` empty.
+
+        Raises
+        ------
+        SourceError
+            If there are no centers, or they hold NaN or infinity.
+        """
+        centers = _opened(centers)
+        found = centers_of(centers)
+        if found.ndim != 2 or found.size == 0 or not np.isfinite(found).all():
+            raise SourceError(
+                f"centers must be finite, of shape (n_clusters, n_features), got {found.shape}"
+            )
+        model = cls(**{"n_clusters": len(found), **parameters})
+        if model.n_clusters != len(found):
+            raise SourceError(f"n_clusters={model.n_clusters}, but there are {len(found)} centers")
+        shift = found.mean(axis=0)
+        model.cluster_centers_ = found
+        model.cluster_sizes_ = _sizes_of(centers, len(found))
+        model.inertia_ = float(getattr(centers, "inertia_", np.nan))
+        model.n_iter_, model.seed_, model.history_ = 0, 0, []
+        model.frame_ = Frame.about(shift, float(np.abs(found - shift).max()))
+        model.sample_shape_ = getattr(centers, "sample_shape_", ())
+        model.fingerprint_ = ""
+        model.n_features_in_ = found.shape[1]
+        return model
+
+    def to_sklearn(self, dtype: Any = np.float64) -> Any:
+        """Return a fitted sklearn.cluster.KMeans with these centers.
+
+        Parameters
+        ----------
+        dtype
+            float64 or float32: what it will predict must be of the same type.
+
+        Returns
+        -------
+        model
+            Its `predict` gives our labels, but for rows whose two nearest
+            centers are equally far within its rounding.
+        """
+        from sklearn.cluster import KMeans
+
+        check_is_fitted(self)
+        centers = self.cluster_centers_.astype(dtype)
+        made = KMeans(len(centers), init=centers, n_init=1, max_iter=1)
+        with warnings.catch_warnings():  # centers that are equal
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            made.fit(centers)  # sets what `predict` needs; the rest is replaced
+        made.cluster_centers_, made.inertia_, made.n_iter_ = centers, self.inertia_, self.n_iter_
+        del made.labels_  # of the centers
+        if hasattr(self, "labels_"):
+            made.labels_ = self.labels_
+        return made
+
+    def to_faiss(self) -> Any:
+        """Return a faiss.IndexFlatL2 of the centers, rounded to float32.
+
+        Raises
+        ------
+        MissingExtraError
+            If faiss is not installed.
+        """
+        check_is_fitted(self)
+        try:
+            import faiss
+        except ImportError as error:
+            raise MissingExtraError(
+                "to_faiss needs faiss; install it with: pip install faiss-cpu"
+            ) from error
+        index = faiss.IndexFlatL2(self.cluster_centers_.shape[1])
+        index.add(self.cluster_centers_.astype(np.float32))
+        return index
+
+
+def _sizes_of(model: Any, n_clusters: int) -> Any:
+    """Return the rows of each cluster where a model knows them, else zeros."""
+    sizes = getattr(model, "cluster_sizes_", None)
+    if sizes is None:
+        labels = np.asarray(getattr(model, "labels_", np.empty(0, np.int64)))
+        sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)  # some label noise -1
+    return np.array(sizes, np.int64)
