@@ -14,16 +14,27 @@ if TYPE_CHECKING:
     from streamkm.cluster.kmeans import KMeans
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
+    from streamkm.cluster.spectral import SpectralClustering
     from streamkm.conversion.convert import convert
     from streamkm.data.dataset import Dataset, open_dataset
     from streamkm.sources import open_source
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "KMeans", "convert", "load_model", "open_dataset", "open_source", "resume"]
+__all__ = [
+    "Dataset",
+    "KMeans",
+    "SpectralClustering",
+    "convert",
+    "load_model",
+    "open_dataset",
+    "open_source",
+    "resume",
+]
 
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
 _LAZY = {
     "KMeans": "streamkm.cluster.kmeans",
+    "SpectralClustering": "streamkm.cluster.spectral",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",
     "convert": "streamkm.conversion.convert",

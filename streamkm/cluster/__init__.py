@@ -30,6 +30,11 @@ ALGORITHMS: Final = (
         "streamkm.cluster.kmeans:KMeans",
         "Exact Lloyd: every pass reads all rows; restarts share the passes.",
     ),
+    AlgorithmRow(
+        "spectral",
+        "streamkm.cluster.spectral:SpectralClustering",
+        "Shapes that k-means cannot part: a graph through landmarks, embedded, then k-means.",
+    ),
 )
 
 

@@ -28,7 +28,7 @@ from streamkm.runtime.base import Executor
 from streamkm.typing import F64, I32, I64, Json, Labeler, RowSource
 
 # Where and under what a fit runs: never part of what it computes, never saved.
-CIRCUMSTANCES = ("executor", "memory_limit", "run_dir")
+CIRCUMSTANCES = ("executor", "memory_limit", "run_dir", "embedding")
 
 
 class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]

@@ -135,6 +135,17 @@ class Passes:
         assert self._data is not None
         return self._data
 
+    def release(self) -> RowSource:
+        """Forget the blocks that are kept, and return the source they came from.
+
+        For other passes over it, or over what was made of it: each plans with
+        the whole memory limit.
+        """
+        if isinstance(self.source, CachedSource):
+            self.source.forget()
+            return self.source.source
+        return self.source
+
     def look(self, least_sample_rows: int) -> FitData:
         """Learn the moments and a sample: from the store, or by one pass.
 
