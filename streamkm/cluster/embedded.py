@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import as_rows
 from streamkm.data.digest import sampled
@@ -19,7 +21,8 @@ from streamkm.data.store import discard
 from streamkm.errors import StoreError, StoreExistsError
 from streamkm.kernels.embedding import Embedding
 from streamkm.tasks import spectral as tasks
-from streamkm.typing import I64, RowSource
+
+U8 = NDArray[np.uint8]
 
 NAME: Final = "embedding.zarr"
 ENDINGS: Final = (".zarr", ".npy")
@@ -72,20 +75,35 @@ def write_embedding(
     writer.note()
 
 
-def open_embedding(path: Path, digest: I64) -> RowSource:
-    """Open an embedding, and make sure that it is the one of this run.
+def passes_over(
+    path: Path,
+    digest: U8,
+    passes: Passes,
+    model: KMeans,
+    memory_limit: int | str | None,
+    is_resumed: bool,
+) -> Passes:
+    """Return the means of a model to pass over an embedding; they join the same history.
+
+    Resumed, the first look at it is in the history already.
 
     Raises
     ------
     StoreError
-        If the path holds other rows.
+        If the path holds other rows than this run wrote there.
     """
+    passes.release()
     rows = as_rows(path)
-    if not np.array_equal(digest_of(rows), digest):
+    if not np.array_equal(digest_of(path), digest):
         raise StoreError(f"{path} does not hold this run's embedding; choose another name")
-    return rows
+    values = model.model_values(rows.shape[1])
+    over = Passes(rows, passes.weights, passes.executor, memory_limit, values)
+    over.history = [] if is_resumed else passes.history
+    model.look(over)
+    over.history = passes.history
+    return over
 
 
-def digest_of(rows: RowSource) -> I64:
+def digest_of(path: Path) -> U8:
     """Return the digest of an embedding as numbers, for a checkpoint."""
-    return np.frombuffer(bytes.fromhex(sampled(rows)), np.uint8).astype(np.int64)
+    return np.frombuffer(bytes.fromhex(sampled(as_rows(path))), np.uint8)

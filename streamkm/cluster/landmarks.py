@@ -53,7 +53,8 @@ def place_landmarks(
     chosen = draw_rows(len(rows), weights, n_landmarks, generator(seed, LANDMARKS))
     points = refine(rows[chosen].astype(np.float64), rows, mass, data, LLOYD_ITERATIONS)
     points = np.unique(points, axis=0)
-    placed = Landmarks(points, bandwidth or 1.0, min(n_neighbors, len(points)))
+    n_neighbors = min(n_neighbors, len(points))
+    placed = Landmarks(points, data.frame, bandwidth or 1.0, n_neighbors)
     if bandwidth is None:
         distances = np.sqrt(placed.neighbors(rows)[1]).mean(axis=1)
         mean = float((distances * mass).sum() / mass.sum())

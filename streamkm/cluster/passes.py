@@ -136,11 +136,7 @@ class Passes:
         return self._data
 
     def release(self) -> RowSource:
-        """Forget the blocks that are kept, and return the source they came from.
-
-        For other passes over it, or over what was made of it: each plans with
-        the whole memory limit.
-        """
+        """Leave the memory limit to other passes: forget the cache, return what it cached."""
         if isinstance(self.source, CachedSource):
             self.source.forget()
             return self.source.source
@@ -156,7 +152,7 @@ class Passes:
         SourceError
             If values are too large for their squares.
         """
-        source = self.source.source if isinstance(self.source, CachedSource) else self.source
+        source = self.release()
         if isinstance(source, Dataset) and self.weights is None:
             indices, sample = source.sample()
             summary = Summary.from_json(source.moments)

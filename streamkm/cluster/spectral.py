@@ -14,7 +14,7 @@ from streamkm.cluster.checks import check_choice, check_number, check_whole, ref
 from streamkm.cluster.embedded import (
     ENDINGS,
     digest_of,
-    open_embedding,
+    passes_over,
     place_for,
     refuse_taken,
     write_embedding,
@@ -23,10 +23,10 @@ from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.landmarks import METHODS, place_landmarks
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
-from streamkm.cluster.rows import as_rows
 from streamkm.cluster.state import FitState
 from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.embedding import EmbeddedNearest, Embedding
+from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
 from streamkm.typing import F64, Labeler
 
@@ -50,9 +50,8 @@ class SpectralClustering(Clusterer):
         "landmarks" ties every row to its nearest landmarks; "nystrom" to all of
         them, in time and memory of n_samples * n_landmarks^2.
     n_landmarks
-        Points that stand for the data, placed by k-means on the stored sample;
-        at most the sample's distinct rows. More follow finer shapes, fewer are
-        less misled by noise between the clusters.
+        Points that stand for the data, placed by k-means on the stored sample.
+        More follow finer shapes, fewer are less misled by noise between clusters.
     n_neighbors
         Nearest landmarks that a row is tied to, and the ones that the default
         bandwidth looks at.
@@ -89,8 +88,7 @@ class SpectralClustering(Clusterer):
         Of the kernel, in units of the data.
     projection_
         What each landmark adds to an embedded row, shape (n_landmarks,
-        n_components); n_components is n_clusters, or less where the graph has
-        fewer eigenvectors.
+        n_components), with n_clusters components where the graph has as many.
     inertia_
         Weighted sum of squared distances to the nearest centers, in the
         embedding, where rows have unit length.
@@ -113,8 +111,7 @@ class SpectralClustering(Clusterer):
     embedded as the first n_clusters eigenvectors at it, scaled to unit length;
     the first is kept, since where clusters are not connected it is any vector
     of the leading eigenspace. `predict` labels new rows through the same map.
-    The bits of the result depend on the data, the parameters and the seed alone,
-    as for KMeans.
+    The same bits everywhere, as for KMeans.
 
     References
     ----------
@@ -189,14 +186,10 @@ class SpectralClustering(Clusterer):
         refuse_taken(self.embedding)
         placed = place_landmarks(passes, self.n_landmarks, self.n_neighbors, self.bandwidth, seed)
         made = METHODS[self.method](passes, placed, self.n_clusters)
-        extra = {
-            "landmarks": placed.points,
-            "bandwidth": np.array(placed.bandwidth),
-            "projection": made.projection,
-        }
-        return (
-            FitState(np.empty((0, made.projection.shape[1])), np.empty(0, np.int64), extra=extra),
-        )
+        values = (placed.points, np.array(placed.bandwidth), made.projection)
+        extra = dict(zip(self.stored, values, strict=True))
+        no_centers = np.empty((0, made.projection.shape[1]))
+        return (FitState(no_centers, np.empty(0, np.int64), extra=extra),)
 
     def iterate(
         self, passes: Passes, states: tuple[FitState, ...], seed: int
@@ -208,43 +201,30 @@ class SpectralClustering(Clusterer):
                 return
             if DIGEST not in extra or not path.exists():
                 refuse_taken(self.embedding)
-                write_embedding(passes, self._embedding(extra), path, self.memory_limit)
+                made = self._embedding(extra, passes.data.frame)
+                write_embedding(passes, made, path, self.memory_limit)
             if DIGEST not in extra:
-                extra[DIGEST] = digest_of(as_rows(path))
-                states = (replace(states[0], extra=extra),)
+                extra = {**extra, DIGEST: digest_of(path)}
+                states = _with_extra(states, extra)
                 yield states
             inner = KMeans(self.n_clusters, n_init=self.n_init)
-            over = self._passes_over(path, extra, passes, inner)
-            if not len(states[0].centers):
+            is_resumed = len(states[0].centers) > 0
+            over = passes_over(path, extra[DIGEST], passes, inner, self.memory_limit, is_resumed)
+            if not is_resumed:
                 states = inner.start(over, seed)
                 yield _with_extra(states, extra)
             for after in inner.iterate(over, states, seed):
                 states = after
                 yield _with_extra(states, extra)
             best = inner.finish(over, states)
-            extra[CLOSED] = np.array(True)
+            extra = {**extra, CLOSED: np.array(True)}
             yield (replace(best.state, inertia=best.inertia, counts=best.counts, extra=extra),)
 
-    def _passes_over(
-        self, path: Path, extra: dict[str, Any], passes: Passes, inner: KMeans
-    ) -> Passes:
-        """Return the means to pass over the embedding; its passes join the same history."""
-        passes.release()
-        rows = open_embedding(path, extra[DIGEST])
-        values = inner.model_values(rows.shape[1])
-        over = Passes(rows, passes.weights, passes.executor, self.memory_limit, values)
-        is_known = any(record["stage"] == "assign" for record in passes.history)
-        over.history = [] if is_known else passes.history
-        inner.look(over)
-        over.history = passes.history
-        return over
-
-    def _embedding(self, extra: Any) -> Embedding:
-        points, projection = extra["landmarks"], extra["projection"]
-        n_neighbors = min(self.n_neighbors, len(points))
-        if self.method == "nystrom":
-            n_neighbors = len(points)
-        return Embedding(Landmarks(points, float(extra["bandwidth"]), n_neighbors), projection)
+    def _embedding(self, values: Any, frame: Frame) -> Embedding:
+        points, bandwidth, projection = (values[name] for name in self.stored)
+        most = len(points)
+        n_neighbors = most if self.method == "nystrom" else min(self.n_neighbors, most)
+        return Embedding(Landmarks(points, frame, float(bandwidth), n_neighbors), projection)
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return what the last pass over the embedding found."""
@@ -253,16 +233,16 @@ class SpectralClustering(Clusterer):
 
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
-        self.landmarks_ = model.state.extra["landmarks"]
-        self.bandwidth_ = float(model.state.extra["bandwidth"])
-        self.projection_ = model.state.extra["projection"]
+        extra = model.state.extra
+        self.landmarks_, self.projection_ = extra["landmarks"], extra["projection"]
+        self.bandwidth_ = float(extra["bandwidth"])
         super().keep(passes, model)
 
     @property
     def labeler_(self) -> Labeler:
         """The model as the workers see it."""
-        extra = {name: getattr(self, f"{name}_") for name in self.stored}
-        return EmbeddedNearest(self._embedding(extra), self.cluster_centers_)
+        values = {name: getattr(self, f"{name}_") for name in self.stored}
+        return EmbeddedNearest(self._embedding(values, self.frame_), self.cluster_centers_)
 
 
 def _with_extra(states: tuple[FitState, ...], extra: dict[str, Any]) -> tuple[FitState, ...]:

@@ -12,13 +12,19 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.assign import distance_between
+from streamkm.kernels.assign import (
+    CenterArrays,
+    FrameArrays,
+    distance_between,
+    error_bound,
+    score_tile,
+)
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.compiled import compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
-from streamkm.kernels.tile import load_tile, readable
+from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, Rows
 
-PIECE_ROWS: Final = 256  # affinities to all of 1000 landmarks are then 2 MiB
+PIECE_ROWS: Final = 512  # affinities to all of 1000 landmarks are then 4 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Landmarks:
     ----------
     points
         Shape (n_landmarks, n_features).
+    frame
+        Of the data; no bit depends on it.
     bandwidth
         Standard deviation of the Gaussian kernel, in units of the data.
     n_neighbors
@@ -36,6 +44,7 @@ class Landmarks:
     """
 
     points: F64
+    frame: Frame
     bandwidth: float
     n_neighbors: int
 
@@ -63,7 +72,12 @@ class Landmarks:
         native, table = readable(rows)
         index = np.empty((len(rows), self.n_neighbors), np.int32)
         sq_dist = np.empty((len(rows), self.n_neighbors))
-        _neighbors(native, table, self.points, index, sq_dist)
+        if self.n_neighbors == len(self.points):
+            _all_distances(native, table, self.points, index, sq_dist)
+            return index, sq_dist
+        made = prepare(self.points, self.frame)
+        arrays = (made.exact, made.scores, made.norms, made.max_norm)
+        _nearest_few(native, table, (self.frame.shift, self.frame.scale), arrays, index, sq_dist)
         return index, sq_dist
 
     def affinities(self, rows: Rows, *, is_relative: bool = True) -> tuple[I32, F64]:
@@ -97,76 +111,84 @@ def pieces(rows: Rows, weights: F64 | None = None) -> Iterator[tuple[Rows, F64]]
         yield rows[start : start + PIECE_ROWS], mass[start : start + PIECE_ROWS]
 
 
-class ProductSums:
-    """Adds up w z z^T over rows, order-free; only the upper triangle.
-
-    Parameters
-    ----------
-    exponents
-        Grid of the products, the same for every landmark, shape (2, n_landmarks).
-    """
-
-    def __init__(self, exponents: I32) -> None:
-        n_landmarks = exponents.shape[1]
-        self.total = ExactSum.zeros((n_landmarks, n_landmarks), exponents)
-        self._scratch = np.zeros(self.total.limbs.shape)
-        self._constants = rounders(exponents)[:, 0]
-        self._n_rows = 0
-
-    def add(self, index: I32, values: F64, weights: F64) -> None:
-        """Add a piece: values of rows at the landmarks of `index`."""
-        if self._n_rows + len(values) > FLUSH_ROWS:
-            self._flush()
-        self._n_rows += len(values)
-        if values.shape[1] == len(self._scratch[0]):
-            _add_dense(values, weights, self._scratch, self._constants)
-        else:
-            _add_sparse(index, values, weights, self._scratch, self._constants)
-
-    def _flush(self) -> None:
-        flush(self._scratch, self.total.limbs, self.total.exponents)
-        self._n_rows = 0
-
-    def result(self) -> ExactSum:
-        """Return what was added so far, shape (n_landmarks, n_landmarks)."""
-        self._flush()
-        return self.total
-
-
-def sum_values(values: F64, weights: F64, exponents: I32) -> ExactSum:
-    """Return the sum of w z over the rows of a piece, shape (1, n_landmarks)."""
-    total = ExactSum.zeros((1, values.shape[1]), exponents)
-    scratch = np.zeros(total.limbs.shape)
-    labels = np.zeros(len(values), np.int32)
-    add_rows(values * weights[:, None], len(values), labels, scratch, rounders(exponents))
-    flush(scratch, total.limbs, exponents)
-    return total
-
-
 @compiled
-def _neighbors(
+def _all_distances(
     rows: Rows, table: F32 | None, points: F64, index: I32, sq_dist: F64
 ) -> None:  # pragma: no cover - compiled
-    n_points = len(points)
-    last = index.shape[1] - 1
     tile = np.empty((1, rows.shape[1]))
     for i in range(len(rows)):
         load_tile(rows, i, 1, table, tile)
-        if last == n_points - 1:
-            for k in range(n_points):
-                index[i, k] = k
-                sq_dist[i, k] = distance_between(tile[0], points[k])
+        for k in range(len(points)):
+            index[i, k] = k
+            sq_dist[i, k] = distance_between(tile[0], points[k])
+
+
+@compiled
+def _nearest_few(
+    rows: Rows,
+    table: F32 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    index: I32,
+    sq_dist: F64,
+) -> None:  # pragma: no cover - compiled
+    """Let float32 scores say which landmarks need a distance, as `assign` does."""
+    shift, scale = frame
+    exact, doubled, norms, max_norm = centers
+    step = tile_rows(rows.shape[1], len(exact))
+    tile = np.empty((step, rows.shape[1]))
+    framed = np.zeros((step, rows.shape[1]), np.float32)
+    scores = np.empty((step, len(exact)), np.float32)
+    smallest = np.empty(index.shape[1])
+    for start in range(0, len(rows), step):
+        n = min(step, len(rows) - start)
+        load_tile(rows, start, n, table, tile)
+        for i in range(n):
+            for j in range(rows.shape[1]):
+                framed[i, j] = np.float32((tile[i, j] - shift[j]) * scale)
+        score_tile(framed, n, doubled, norms, scores)
+        for i in range(n):
+            bound, size = error_bound(framed[i], max_norm)
+            threshold = np.inf
+            if size < 1e15 and bound < 1e30:  # NaN is neither
+                threshold = _kth_smallest(scores[i], smallest) + bound
+            _insert_nearest(
+                tile[i], exact, scores[i], threshold, index[start + i], sq_dist[start + i]
+            )
+
+
+@compiled
+def _kth_smallest(scores: F32, smallest: F64) -> float:  # pragma: no cover - compiled
+    """Return the k-th smallest score, where `smallest` has room for k."""
+    last = len(smallest) - 1
+    smallest[:] = np.inf
+    for k in range(len(scores)):
+        if scores[k] < smallest[last]:
+            j = last
+            while j > 0 and smallest[j - 1] > scores[k]:
+                smallest[j] = smallest[j - 1]
+                j -= 1
+            smallest[j] = scores[k]
+    return float(smallest[last])
+
+
+@compiled
+def _insert_nearest(
+    x: F64, points: F64, scores: F32, threshold: float, index: I32, sq_dist: F64
+) -> None:  # pragma: no cover - compiled
+    last = len(index) - 1
+    index[:] = 0
+    sq_dist[:] = np.inf
+    for k in range(len(points)):
+        if scores[k] > threshold:
             continue
-        index[i, :] = 0
-        sq_dist[i, :] = np.inf
-        for k in range(n_points):
-            distance = distance_between(tile[0], points[k])
-            if distance < sq_dist[i, last]:
-                j = last
-                while j > 0 and sq_dist[i, j - 1] > distance:
-                    index[i, j], sq_dist[i, j] = index[i, j - 1], sq_dist[i, j - 1]
-                    j -= 1
-                index[i, j], sq_dist[i, j] = k, distance
+        distance = distance_between(x, points[k])
+        if distance < sq_dist[last]:
+            j = last
+            while j > 0 and sq_dist[j - 1] > distance:
+                index[j], sq_dist[j] = index[j - 1], sq_dist[j - 1]
+                j -= 1
+            index[j], sq_dist[j] = k, distance
 
 
 @compiled
@@ -203,36 +225,3 @@ def divide_by_degrees(values: F64, pull: F64, floor: float) -> None:  # pragma: 
         root = np.sqrt(max(degree, floor))
         for j in range(values.shape[1]):
             values[i, j] /= root
-
-
-@compiled
-def _add_sparse(
-    index: I32, values: F64, weights: F64, scratch: F64, constants: F64
-) -> None:  # pragma: no cover - compiled
-    high, low = constants[0], constants[1]
-    for i in range(len(values)):
-        for a in range(values.shape[1]):
-            for b in range(a, values.shape[1]):
-                value = weights[i] * (values[i, a] * values[i, b])
-                top = (value + high) - high
-                row, column = index[i, a], index[i, b]
-                if row > column:
-                    row, column = column, row
-                scratch[0, row, column] += top
-                scratch[1, row, column] += ((value - top) + low) - low
-
-
-@compiled
-def _add_dense(
-    values: F64, weights: F64, scratch: F64, constants: F64
-) -> None:  # pragma: no cover - compiled
-    high, low = constants[0], constants[1]
-    for a in range(values.shape[1]):
-        upper, lower = scratch[0, a], scratch[1, a]
-        for i in range(len(values)):
-            left = weights[i]
-            for b in range(a, values.shape[1]):
-                value = left * (values[i, a] * values[i, b])
-                top = (value + high) - high
-                upper[b] += top
-                lower[b] += ((value - top) + low) - low

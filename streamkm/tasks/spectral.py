@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamkm.data.output import Target
-from streamkm.kernels.affinity import (
-    Landmarks,
-    ProductSums,
-    divide_by_degrees,
-    divide_by_sums,
-    pieces,
-    sum_values,
-)
+from streamkm.kernels.affinity import Landmarks, divide_by_degrees, divide_by_sums, pieces
 from streamkm.kernels.embedding import Embedding
 from streamkm.kernels.exact_sum import ExactSum
+from streamkm.kernels.products import ProductSums, sum_values
 from streamkm.tasks.base import PassResult, read_group, refuse_bad_values
 from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
