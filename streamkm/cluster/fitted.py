@@ -149,6 +149,12 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         values = {name: getattr(self, f"{name}_") for name in self.stored}
         return {name: value for name, value in values.items() if isinstance(value, kind)}
 
+    @property
+    def n_values(self) -> int:
+        """How many numbers label rows: the centers, and what is stored besides."""
+        arrays = self.fitted_values(np.ndarray).values()
+        return int(self.cluster_centers_.size + sum(values.size for values in arrays))
+
     def _labels(self, rows: RowSource) -> I32:
         needs_out(rows)
         values = np.empty(rows.shape[0], np.int32)

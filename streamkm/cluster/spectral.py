@@ -48,7 +48,7 @@ class SpectralClustering(Clusterer):
         Number of clusters, at least 1.
     method
         "landmarks" ties every row to its nearest landmarks; "nystrom" to all of
-        them, in time and memory of n_samples * n_landmarks^2.
+        them, in O(n_samples * n_landmarks^2) time.
     n_landmarks
         Points that stand for the data, placed by k-means on the stored sample.
         More follow finer shapes, fewer are less misled by noise between clusters.
@@ -64,9 +64,9 @@ class SpectralClustering(Clusterer):
         Seed of all randomness; by default a fresh one, kept as `seed_`.
     embedding
         Where to keep the embedding, float32, shape (n_samples, n_components): a
-        name that ends in .zarr or .npy; by default it lies in `run_dir`, else
-        in the folder for temporary files, and is removed. Workers on other
-        machines must see it.
+        name that ends in .zarr or .npy, which workers on other machines must
+        see; by default it lies in `run_dir`, else in the folder for temporary
+        files, and is removed. Not part of a run: `resume` keeps none.
     executor
         "serial", "threads", "processes", "distributed", an executor, or None
         for what Dask would use here (the active Client, else threads).

@@ -24,7 +24,8 @@ from streamkm.kernels.compiled import compiled
 from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, Rows
 
-PIECE_ROWS: Final = 512  # affinities to all of 1000 landmarks are then 4 MiB
+PIECE_ROWS: Final = 512
+PIECE_VALUES: Final = 1 << 18  # 2 MiB of affinities and 1 MiB of indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,13 @@ class Landmarks:
     frame: Frame
     bandwidth: float
     n_neighbors: int
+
+    def pieces(self, rows: Rows, weights: F64 | None = None) -> Iterator[tuple[Rows, F64]]:
+        """Cut a block so that affinities stay small, and give every row its weight."""
+        mass = np.ones(len(rows)) if weights is None else weights
+        step = min(max(PIECE_VALUES // self.n_neighbors, 1), PIECE_ROWS)
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step], mass[start : start + step]
 
     def neighbors(self, rows: Rows) -> tuple[I32, F64]:
         """Return the landmarks that rows are tied to, and the squared distances.
@@ -102,13 +110,6 @@ class Landmarks:
         index, values = self.neighbors(rows)
         _to_affinities(values, 0.5 / self.bandwidth**2, is_relative)
         return index, values
-
-
-def pieces(rows: Rows, weights: F64 | None = None) -> Iterator[tuple[Rows, F64]]:
-    """Cut a block, and give every row its weight."""
-    mass = np.ones(len(rows)) if weights is None else weights
-    for start in range(0, len(rows), PIECE_ROWS):
-        yield rows[start : start + PIECE_ROWS], mass[start : start + PIECE_ROWS]
 
 
 @compiled

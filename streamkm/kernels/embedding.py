@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamkm.kernels.affinity import Landmarks, pieces
+from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.nearest import Nearest
 from streamkm.kernels.tile import Frame
@@ -36,7 +36,7 @@ class Embedding:
         """
         out = np.empty((len(rows), self.projection.shape[1]), np.float32)
         start = 0
-        for piece, _ in pieces(rows):
+        for piece, _ in self.landmarks.pieces(rows):
             index, values = self.landmarks.affinities(piece)
             _embed(index, values, self.projection, out[start : start + len(piece)])
             start += len(piece)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamkm.data.output import Target
-from streamkm.kernels.affinity import Landmarks, divide_by_degrees, divide_by_sums, pieces
+from streamkm.kernels.affinity import Landmarks, divide_by_degrees, divide_by_sums
 from streamkm.kernels.embedding import Embedding
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.products import ProductSums, sum_values
@@ -60,7 +60,7 @@ def affinities(group: Any, context: AffinityContext) -> PassResult:
     found: list[ExactSum] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        for piece, mass in pieces(rows, weights):
+        for piece, mass in context.landmarks.pieces(rows, weights):
             _, values = context.landmarks.affinities(piece, is_relative=False)
             part = sum_values(values, mass, context.exponents)
             found[:] = [ExactSum.merge_all([*found, part])]
@@ -74,7 +74,7 @@ def products(group: Any, context: AffinityContext) -> PassResult:
     sums = ProductSums(context.exponents)
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        for piece, mass in pieces(rows, weights):
+        for piece, mass in context.landmarks.pieces(rows, weights):
             index, values = context.landmarks.affinities(piece, is_relative=context.pull is None)
             if context.pull is None:
                 divide_by_sums(values)
