@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
     from streamkm.cluster.streamkm import StreamKM
+    from streamkm.cluster.spectral import SpectralClustering
     from streamkm.conversion.convert import convert
     from streamkm.data.dataset import Dataset, open_dataset
     from streamkm.sources import open_source
 
 __version__ = "0.1.0"
 __all__ = [
+    "BisectingKMeans",
     "Coreset",
     "Dataset",
     "KMeans",
     "MiniBatchKMeans",
+    "SpectralClustering",
     "StreamKM",
     "convert",
     "load_model",
@@ -43,6 +46,7 @@ _LAZY = {
     "Coreset": "streamkm.cluster.coreset",
     "make_coreset": "streamkm.cluster.coreset",
     "MiniBatchKMeans": "streamkm.cluster.minibatch",
+    "SpectralClustering": "streamkm.cluster.spectral",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",
     "convert": "streamkm.conversion.convert",

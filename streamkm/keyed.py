@@ -19,6 +19,7 @@ STREAM: Final = 9
 REASSIGNMENT: Final = 10
 CORESET: Final = 11
 REBIRTH: Final = 12
+LANDMARKS: Final = 13
 
 
 def generator(seed: int, purpose: int, *keys: int) -> np.random.Generator:

@@ -40,6 +40,11 @@ ALGORITHMS: Final = (
         "streamkm.cluster.streamkm:StreamKM",
         "One pass: k-means on a coreset, a few weighted rows that stand for all.",
     ),
+    AlgorithmRow(
+        "spectral",
+        "streamkm.cluster.spectral:SpectralClustering",
+        "Shapes that k-means cannot part: a graph through landmarks, embedded, then k-means.",
+    ),
 )
 
 

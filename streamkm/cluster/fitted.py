@@ -28,7 +28,7 @@ from streamkm.runtime.base import Executor
 from streamkm.typing import F64, I32, I64, Json, Labeler, RowSource
 
 # Where and under what a fit runs: never part of what it computes, never saved.
-CIRCUMSTANCES = ("executor", "memory_limit", "run_dir")
+CIRCUMSTANCES = ("executor", "memory_limit", "run_dir", "embedding")
 
 
 class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -148,6 +148,12 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """Return those attributes of `stored` that are of a kind."""
         values = {name: getattr(self, f"{name}_") for name in self.stored}
         return {name: value for name, value in values.items() if isinstance(value, kind)}
+
+    @property
+    def n_values(self) -> int:
+        """How many numbers label rows: the centers, and what is stored besides."""
+        arrays = self.fitted_values(np.ndarray).values()
+        return int(self.cluster_centers_.size + sum(values.size for values in arrays))
 
     def _labels(self, rows: RowSource) -> I32:
         needs_out(rows)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamkm.cluster.passes import Passes
+from streamkm.cluster.passes import FitData, Passes
 from streamkm.cluster.state import next_centers
 from streamkm.errors import SourceError
 from streamkm.kernels.centers import prepare
@@ -16,7 +16,7 @@ from streamkm.kernels.lloyd import LloydAccumulator
 from streamkm.kernels.seeding import plus_plus
 from streamkm.keyed import OVERSAMPLING, RECLUSTER, SEEDING, generator, row_key
 from streamkm.tasks.fit import lloyd, oversample
-from streamkm.typing import F64, I64
+from streamkm.typing import F64, I64, Rows
 
 OVERSAMPLING_FACTOR: Final = 2  # candidates a round, in units of n_clusters
 ROUNDS: Final = 5
@@ -80,13 +80,18 @@ def random_start(seeding: Seeding) -> list[F64]:
     starts = []
     for restart in seeding.restarts:
         draws = generator(seeding.seed, SEEDING, restart)
-        keys = draws.standard_exponential(len(data.sample))
-        if data.sample_weight is not None:
-            with np.errstate(divide="ignore"):
-                keys = keys / data.sample_weight
-        chosen = np.argsort(keys, kind="stable")[: seeding.n_clusters]
+        chosen = draw_rows(len(data.sample), data.sample_weight, seeding.n_clusters, draws)
         starts.append(data.sample[chosen].astype(np.float64))
     return starts
+
+
+def draw_rows(n_rows: int, weights: F64 | None, size: int, draws: np.random.Generator) -> I64:
+    """Draw row numbers without replacement, by weight."""
+    keys = draws.standard_exponential(n_rows)
+    if weights is not None:
+        with np.errstate(divide="ignore"):
+            keys = keys / weights
+    return np.argsort(keys, kind="stable")[:size]
 
 
 def gaussian_start(seeding: Seeding) -> list[F64]:
@@ -148,9 +153,13 @@ def _recluster(rows: F64, mass: F64, seeding: Seeding, restart: int) -> F64:
         rows = np.concatenate([rows, np.repeat(rows[:1], n_clusters - len(rows), axis=0)])
         mass = np.concatenate([mass, np.full(n_clusters - len(mass), mass[0])])
     centers = rows[plus_plus(rows, mass, n_clusters, draws)]
-    data = seeding.passes.data
+    return refine(centers, rows, mass, seeding.passes.data, RECLUSTER_ITERATIONS)
+
+
+def refine(centers: F64, rows: Rows, mass: F64, data: FitData, n_iterations: int) -> F64:
+    """Return centers after some Lloyd updates on weighted rows that are in memory."""
     weighted = data.summary.grids(np.dtype(np.float64), is_weighted=True, most_weight=mass.max())
-    for _ in range(RECLUSTER_ITERATIONS):
+    for _ in range(n_iterations):
         sums = LloydAccumulator(prepare(centers, data.frame), weighted)
         sums.add(rows, mass)
         moved = next_centers(sums.result(), centers)

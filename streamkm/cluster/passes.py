@@ -141,6 +141,13 @@ class Passes:
         assert self._data is not None
         return self._data
 
+    def release(self) -> RowSource:
+        """Leave the memory limit to other passes: forget the cache, return what it cached."""
+        if isinstance(self.source, CachedSource):
+            self.source.forget()
+            return self.source.source
+        return self.source
+
     def look(self, least_sample_rows: int) -> FitData:
         """Learn the moments and a sample: from the store, or by one pass.
 
@@ -151,7 +158,7 @@ class Passes:
         SourceError
             If values are too large for their squares.
         """
-        source = self.source.source if isinstance(self.source, CachedSource) else self.source
+        source = self.release()
         if isinstance(source, Dataset) and self.weights is None:
             indices, sample = source.sample()
             summary = Summary.from_json(source.moments)

@@ -67,7 +67,7 @@ def _write(
     width = 1 if len(shape) == 1 else shape[1]
     if hasattr(rows, "evenly"):
         rows = rows.evenly()  # no two tasks may write to one chunk
-    passes = Passes(rows, None, executor, memory_limit, model.cluster_centers_.size, width)
+    passes = Passes(rows, None, executor, memory_limit, model.n_values, width)
     if isinstance(out, np.ndarray):
         _run(passes, task, model, MemoryTarget(out))
         return out
@@ -97,7 +97,7 @@ def score_rows(
     memory_limit: int | str | None,
 ) -> Score:
     """Return inertia and counts of any rows under a model, and their classes where known."""
-    passes = Passes(rows, weights, executor, memory_limit, model.cluster_centers_.size)
+    passes = Passes(rows, weights, executor, memory_limit, model.n_values)
     n_classes = _count_classes(classes)
     context = tasks.ScoreContext(
         source=passes.source,

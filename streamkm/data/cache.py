@@ -66,5 +66,11 @@ class CachedSource:
                 self._used_bytes += rows.nbytes
         return rows
 
+    def forget(self) -> None:
+        """Give back the memory."""
+        with self._lock:
+            self._blocks.clear()
+            self._used_bytes = 0
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (CachedSource, (self.source, self.budget_bytes))

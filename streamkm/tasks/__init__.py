@@ -14,6 +14,9 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `fit.close`               inertia and counts of final centers
 `fit.farthest`            rows farthest from their centers
 `fit.oversample`          k-means|| draws
+`spectral.affinities`     weights of landmarks
+`spectral.products`       the graph as the landmarks see it
+`spectral.embed`          embedded rows written
 `use.predict`             labels written
 `use.transform`           distances written
 `use.score`               inertia, and clusters against classes
