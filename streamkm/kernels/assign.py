@@ -102,8 +102,8 @@ def assign_tile(
             framed[i, j] = np.float32((tile[i, j] - shift[j]) * scale)
     score_tile(framed, n, doubled, norms, scores)
     for i in range(n):
-        bound, size = _error_bound(framed[i], max_norm)
-        label, distance = _decide(scores[i], bound, size, tile[i], exact)
+        bound, size = error_bound(framed[i], max_norm)
+        label, distance = decide(scores[i], bound, size, tile[i], exact)
         labels[i] = label
         if len(sq_dist):
             if distance < 0.0:
@@ -157,7 +157,7 @@ def score_tile(
 
 
 @compiled_reordered
-def _error_bound(x: F32, max_norm: float) -> tuple[float, float]:  # pragma: no cover - compiled
+def error_bound(x: F32, max_norm: float) -> tuple[float, float]:  # pragma: no cover - compiled
     """Return how far two scores may be apart and still be in the wrong order."""
     total = np.float32(0.0)
     for j in range(len(x)):
@@ -185,7 +185,7 @@ def _near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: 
 
 
 @compiled
-def _decide(
+def decide(
     scores: F32, bound: float, size: float, x: F64, exact: F64
 ) -> tuple[int, float]:  # pragma: no cover - compiled
     """Return the label and its squared distance, or -1.0 for a distance not taken."""

@@ -15,6 +15,9 @@ from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, ro
 from streamkm.kernels.tile import load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
+# What compiled code takes of an ExactSum: scratch, limbs, exponents, rounding constants.
+SumArrays = tuple[F64, I64, I32, F64]
+
 
 @dataclass(frozen=True, slots=True)
 class Grids:
@@ -103,12 +106,10 @@ def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int) 
     return Inertia(total, np.bincount(labels, minlength=n_clusters).astype(np.int64))
 
 
-class LloydAccumulator:
-    """Adds blocks of rows to the partial sums of one model."""
+class SumsAccumulator:
+    """Adds blocks of labeled rows to the partial sums of one model."""
 
-    def __init__(self, centers: Centers, grids: Grids) -> None:
-        n_clusters, n_features = centers.exact.shape
-        self.centers = centers
+    def __init__(self, n_clusters: int, n_features: int, grids: Grids) -> None:
         self.grids = grids
         self.counts = np.zeros(n_clusters, np.int64)
         self.sums = ExactSum.zeros((n_clusters, n_features), grids.sums)
@@ -119,26 +120,19 @@ class LloydAccumulator:
             self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
         self.n_bad = 0
 
-    def add(self, rows: Rows, weights: F64 | None) -> I32:
-        """Add a block; return its labels (-1 for a row with NaN or infinity)."""
+    def add_labeled(self, rows: Rows, weights: F64 | None, labels: I32) -> None:
+        """Add a block; rows with a negative label are left out."""
         native, table = readable(rows)
-        labels = np.empty(len(rows), np.int32)
-        center = self.centers
-        _lloyd_block(
-            native,
-            table,
-            weights,
-            (center.frame.shift, center.frame.scale),
-            (center.exact, center.scores, center.norms, center.max_norm),
-            labels,
-            (self.scratch, self.sums.limbs, self.grids.sums, self.constants),
-        )
-        good = labels[labels >= 0]
-        self.n_bad += len(labels) - len(good)
-        self.counts += np.bincount(good, minlength=len(self.counts))
+        _sum_block(native, table, weights, labels, self._arrays())
+        self._count(weights, labels)
+
+    def _arrays(self) -> SumArrays:
+        return self.scratch, self.sums.limbs, self.grids.sums, self.constants
+
+    def _count(self, weights: F64 | None, labels: I32) -> None:
+        self.counts += np.bincount(labels[labels >= 0], minlength=len(self.counts))
         if weights is not None and self.weights is not None:
             self._add_weights(weights, labels, self.weights)
-        return labels
 
     def _add_weights(self, weights: F64, labels: I32, total: ExactSum) -> None:
         scratch = np.zeros(total.limbs.shape)
@@ -154,6 +148,33 @@ class LloydAccumulator:
         return PartialSums(self.counts, self.weights, self.sums, self.n_bad)
 
 
+class LloydAccumulator(SumsAccumulator):
+    """Labels blocks of rows with their nearest centers and adds them."""
+
+    def __init__(self, centers: Centers, grids: Grids) -> None:
+        n_clusters, n_features = centers.exact.shape
+        super().__init__(n_clusters, n_features, grids)
+        self.centers = centers
+
+    def add(self, rows: Rows, weights: F64 | None) -> I32:
+        """Add a block; return its labels (-1 for a row with NaN or infinity)."""
+        native, table = readable(rows)
+        labels = np.empty(len(rows), np.int32)
+        center = self.centers
+        _lloyd_block(
+            native,
+            table,
+            weights,
+            (center.frame.shift, center.frame.scale),
+            (center.exact, center.scores, center.norms, center.max_norm),
+            labels,
+            self._arrays(),
+        )
+        self.n_bad += int(np.count_nonzero(labels < 0))
+        self._count(weights, labels)
+        return labels
+
+
 @compiled
 def _lloyd_block(
     rows: Rows,
@@ -162,7 +183,7 @@ def _lloyd_block(
     frame: FrameArrays,
     centers: CenterArrays,
     labels: I32,
-    sums: tuple[F64, I64, I32, F64],
+    sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled
     scratch, limbs, exponents, constants = sums
     n_rows, n_features = rows.shape
@@ -177,13 +198,42 @@ def _lloyd_block(
         load_tile(rows, start, n, table, tile)
         part = labels[start : start + n]
         assign_tile(tile, n, frame, centers, framed, scores, part, no_distances)
-        if weights is not None:
-            for i in range(n):
-                for j in range(n_features):
-                    tile[i, j] *= weights[start + i]
+        _weigh(tile, n, weights, start)
         add_rows(tile, n, part, scratch, constants)
         since_flush += n
         if since_flush > FLUSH_ROWS - step:
             flush(scratch, limbs, exponents)
             since_flush = 0
     flush(scratch, limbs, exponents)
+
+
+@compiled
+def _sum_block(
+    rows: Rows, table: F32 | None, weights: F64 | None, labels: I32, sums: SumArrays
+) -> None:  # pragma: no cover - compiled
+    scratch, limbs, exponents, constants = sums
+    n_rows, n_features = rows.shape
+    step = tile_rows(n_features, 1)
+    tile = np.empty((step, n_features))
+    since_flush = 0
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        load_tile(rows, start, n, table, tile)
+        _weigh(tile, n, weights, start)
+        add_rows(tile, n, labels[start : start + n], scratch, constants)
+        since_flush += n
+        if since_flush > FLUSH_ROWS - step:
+            flush(scratch, limbs, exponents)
+            since_flush = 0
+    flush(scratch, limbs, exponents)
+
+
+@compiled
+def _weigh(
+    tile: F64, n: int, weights: F64 | None, start: int
+) -> None:  # pragma: no cover - compiled
+    """Multiply the rows of a tile by their weights, in place."""
+    if weights is not None:
+        for i in range(n):
+            for j in range(tile.shape[1]):
+                tile[i, j] *= weights[start + i]
