@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamkm.cluster.bisecting import BisectingKMeans
     from streamkm.cluster.kmeans import KMeans
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
     from streamkm.sources import open_source
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "KMeans", "convert", "load_model", "open_dataset", "open_source", "resume"]
+__all__ = [
+    "BisectingKMeans",
+    "Dataset",
+    "KMeans",
+    "convert",
+    "load_model",
+    "open_dataset",
+    "open_source",
+    "resume",
+]
 
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
 _LAZY = {
+    "BisectingKMeans": "streamkm.cluster.bisecting",
     "KMeans": "streamkm.cluster.kmeans",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",

@@ -15,6 +15,7 @@ RECLUSTER: Final = 5
 RELOCATION: Final = 6
 BLOBS: Final = 7
 DIGITS: Final = 8
+BISECTING: Final = 9
 
 
 def generator(seed: int, purpose: int, *keys: int) -> np.random.Generator:

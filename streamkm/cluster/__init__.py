@@ -30,6 +30,11 @@ ALGORITHMS: Final = (
         "streamkm.cluster.kmeans:KMeans",
         "Exact Lloyd: every pass reads all rows; restarts share the passes.",
     ),
+    AlgorithmRow(
+        "bisecting",
+        "streamkm.cluster.bisecting:BisectingKMeans",
+        "A tree of 2-means splits; the splits of one level share the passes.",
+    ),
 )
 
 

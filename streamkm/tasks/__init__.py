@@ -12,6 +12,9 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `fit.close`               inertia and counts of final centers
 `fit.farthest`            rows farthest from their centers
 `fit.oversample`          k-means|| draws
+`bisect.split`            counts and sums of both sides of many splits
+`bisect.close_splits`     inertia and counts of both sides of many splits
+`bisect.pick`             rows of nodes, drawn or farthest, to begin splits
 `use.predict`             labels written
 `use.transform`           distances written
 `use.score`               inertia, and clusters against classes
