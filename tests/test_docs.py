@@ -54,7 +54,7 @@ def test_docstring_examples_run():
     import doctest
     import importlib
 
-    modules = ("cluster.kmeans", "cluster.model", "conversion.convert")
+    modules = ("cluster.bisecting", "cluster.kmeans", "cluster.model", "conversion.convert")
     tried = 0
     for name in modules:
         result = doctest.testmod(importlib.import_module(f"streamkm.{name}"))
