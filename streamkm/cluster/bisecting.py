@@ -209,18 +209,12 @@ class BisectingKMeans(Clusterer):
             "tree_inertia": tree.inertia,
             "tree_sizes": tree.counts,
             "tree_labels": labels,
+            "n_rounds": n_rounds(passes.history),
         }
         counts = tree.counts[leaves]
         n_iter = int(tree.n_iter.sum())
         state = FitState(tree.centers[leaves], counts, n_iter, converged=True, extra=parts)
         return Closed(state, math.fsum(tree.inertia[leaves]), counts)
-
-    def keep(self, passes: Passes, model: Closed) -> None:
-        """Set the attributes of the fitted model."""
-        for name, values in model.state.extra.items():
-            setattr(self, f"{name}_", values)
-        self.n_rounds_ = n_rounds(passes.history)
-        super().keep(passes, model)
 
     @property
     def labeler_(self) -> ClusterTree:

@@ -230,8 +230,9 @@ def test_rare_rows_among_copies_are_found(small_sample):
 def test_copies_of_a_row_are_not_split(strategy, init):
     """0.1 has no exact mean: a few units in the last place are left of the inertia."""
     X = np.repeat([[0.1], [0.7], [1.3]], [1000, 7, 3], axis=0)
-    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(3\)"):
+    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(3\)") as found:
         model = BisectingKMeans(6, bisecting_strategy=strategy, init=init, random_state=0).fit(X)
+    assert found[0].filename == __file__
     np.testing.assert_allclose(np.sort(model.cluster_centers_[:, 0]), [0.1, 0.7, 1.3], rtol=1e-14)
     assert model.cluster_sizes_.sum() == 1010
 
