@@ -11,13 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamkm.cluster.bisecting import BisectingKMeans
     from streamkm.cluster.coreset import Coreset, make_coreset
     from streamkm.cluster.kmeans import KMeans
     from streamkm.cluster.minibatch import MiniBatchKMeans
     from streamkm.cluster.model import load_model
     from streamkm.cluster.resume import resume
-    from streamkm.cluster.streamkm import StreamKM
     from streamkm.cluster.spectral import SpectralClustering
+    from streamkm.cluster.streamkm import StreamKM
     from streamkm.conversion.convert import convert
     from streamkm.data.dataset import Dataset, open_dataset
     from streamkm.sources import open_source
@@ -41,6 +42,7 @@ __all__ = [
 
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
 _LAZY = {
+    "BisectingKMeans": "streamkm.cluster.bisecting",
     "KMeans": "streamkm.cluster.kmeans",
     "StreamKM": "streamkm.cluster.streamkm",
     "Coreset": "streamkm.cluster.coreset",

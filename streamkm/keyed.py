@@ -20,6 +20,7 @@ REASSIGNMENT: Final = 10
 CORESET: Final = 11
 REBIRTH: Final = 12
 LANDMARKS: Final = 13
+BISECTING: Final = 14
 
 
 def generator(seed: int, purpose: int, *keys: int) -> np.random.Generator:

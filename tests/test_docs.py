@@ -54,7 +54,10 @@ def test_docstring_examples_run():
     import doctest
     import importlib
 
-    modules = ("cluster.kmeans", "cluster.model", "cluster.spectral", "conversion.convert")
+    modules = (
+        "cluster.bisecting", "cluster.coreset", "cluster.kmeans", "cluster.minibatch",
+        "cluster.model", "cluster.spectral", "cluster.streamkm", "conversion.convert",
+    )  # fmt: skip
     tried = 0
     for name in modules:
         result = doctest.testmod(importlib.import_module(f"streamkm.{name}"))

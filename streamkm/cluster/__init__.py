@@ -41,6 +41,11 @@ ALGORITHMS: Final = (
         "One pass: k-means on a coreset, a few weighted rows that stand for all.",
     ),
     AlgorithmRow(
+        "bisecting",
+        "streamkm.cluster.bisecting:BisectingKMeans",
+        "A tree of 2-means splits; the splits of one level share the passes.",
+    ),
+    AlgorithmRow(
         "spectral",
         "streamkm.cluster.spectral:SpectralClustering",
         "Shapes that k-means cannot part: a graph through landmarks, embedded, then k-means.",

@@ -183,6 +183,9 @@ class Clusterer(Fitted, ABC):
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
         self.frame_ = self.frame_of(passes, model)
+        for name in self.stored:
+            if name in model.state.extra:
+                setattr(self, f"{name}_", model.state.extra[name])
         n_found = int(np.count_nonzero(model.counts))
         if n_found < self.n_clusters:
             warnings.warn(

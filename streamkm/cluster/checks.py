@@ -47,7 +47,8 @@ def check_number(
 
 def check_choice(model: Any, name: str, choices: Iterable[str]) -> None:
     """Require one of some words."""
-    if getattr(model, name) not in choices:
+    value = getattr(model, name)
+    if not isinstance(value, str) or value not in choices:
         raise refusal(model, name, f"one of {', '.join(choices)}")
 
 

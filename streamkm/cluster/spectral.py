@@ -28,7 +28,7 @@ from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.embedding import EmbeddedNearest, Embedding
 from streamkm.kernels.tile import Frame
 from streamkm.runtime.base import Executor
-from streamkm.typing import F64, Labeler
+from streamkm.typing import F64, Labeler, RowSource
 
 CLOSED: Final = "is_closed"
 DIGEST: Final = "digest"
@@ -177,9 +177,9 @@ class SpectralClustering(Clusterer):
         """Learn the moments and a sample that holds landmarks enough."""
         passes.look(max(2 * self.n_clusters, self.n_landmarks))
 
-    def model_values(self, n_features: int) -> int:
+    def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the products of all landmarks, and in the landmarks."""
-        return self.n_landmarks * (self.n_landmarks + n_features)
+        return self.n_landmarks * (self.n_landmarks + rows.shape[1])
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return a state that holds the map to the embedding, and no centers yet."""

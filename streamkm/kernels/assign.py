@@ -103,7 +103,7 @@ def assign_tile(
     score_tile(framed, n, doubled, norms, scores)
     for i in range(n):
         bound, size = error_bound(framed[i], max_norm)
-        label, distance = _decide(scores[i], bound, size, tile[i], exact)
+        label, distance = decide(scores[i], bound, size, tile[i], exact)
         labels[i] = label
         if len(sq_dist):
             if distance < 0.0:
@@ -185,7 +185,7 @@ def _near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: 
 
 
 @compiled
-def _decide(
+def decide(
     scores: F32, bound: float, size: float, x: F64, exact: F64
 ) -> tuple[int, float]:  # pragma: no cover - compiled
     """Return the label and its squared distance, or -1.0 for a distance not taken."""

@@ -15,6 +15,9 @@ from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, ro
 from streamkm.kernels.tile import load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
+# What compiled code takes of an ExactSum: scratch, limbs, exponents, rounding constants.
+SumArrays = tuple[F64, I64, I32, F64]
+
 
 @dataclass(frozen=True, slots=True)
 class Grids:
@@ -114,12 +117,10 @@ def add_by_label(total: ExactSum, values: F64, labels: I32) -> None:
         flush(scratch, total.limbs, total.exponents)
 
 
-class LloydAccumulator:
-    """Adds blocks of rows to the partial sums of one model."""
+class SumsAccumulator:
+    """Adds blocks of labeled rows to the partial sums of one model."""
 
-    def __init__(self, centers: Centers, grids: Grids) -> None:
-        n_clusters, n_features = centers.exact.shape
-        self.centers = centers
+    def __init__(self, n_clusters: int, n_features: int, grids: Grids) -> None:
         self.grids = grids
         self.counts = np.zeros(n_clusters, np.int64)
         self.sums = ExactSum.zeros((n_clusters, n_features), grids.sums)
@@ -129,6 +130,33 @@ class LloydAccumulator:
         if grids.weights is not None:
             self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
         self.n_bad = 0
+
+    def add_labeled(self, rows: Rows, weights: F64 | None, labels: I32) -> None:
+        """Add a block; rows with a negative label are left out."""
+        native, table = readable(rows)
+        _sum_block(native, table, weights, labels, self._arrays())
+        self._count(weights, labels)
+
+    def _arrays(self) -> SumArrays:
+        return self.scratch, self.sums.limbs, self.grids.sums, self.constants
+
+    def _count(self, weights: F64 | None, labels: I32) -> None:
+        self.counts += np.bincount(labels[labels >= 0], minlength=len(self.counts))
+        if weights is not None and self.weights is not None:
+            add_by_label(self.weights, weights, labels)
+
+    def result(self) -> PartialSums:
+        """Return what was added so far."""
+        return PartialSums(self.counts, self.weights, self.sums, self.n_bad)
+
+
+class LloydAccumulator(SumsAccumulator):
+    """Labels blocks of rows with their nearest centers and adds them."""
+
+    def __init__(self, centers: Centers, grids: Grids) -> None:
+        n_clusters, n_features = centers.exact.shape
+        super().__init__(n_clusters, n_features, grids)
+        self.centers = centers
 
     def add(self, rows: Rows, weights: F64 | None, sq_dist: F64 | None = None) -> I32:
         """Add a block; return its labels (-1 for a row with NaN or infinity).
@@ -146,18 +174,11 @@ class LloydAccumulator:
             (center.exact, center.scores, center.norms, center.max_norm),
             labels,
             np.empty(0) if sq_dist is None else sq_dist,
-            (self.scratch, self.sums.limbs, self.grids.sums, self.constants),
+            self._arrays(),
         )
-        good = labels[labels >= 0]
-        self.n_bad += len(labels) - len(good)
-        self.counts += np.bincount(good, minlength=len(self.counts))
-        if weights is not None and self.weights is not None:
-            add_by_label(self.weights, weights, labels)
+        self.n_bad += int(np.count_nonzero(labels < 0))
+        self._count(weights, labels)
         return labels
-
-    def result(self) -> PartialSums:
-        """Return what was added so far."""
-        return PartialSums(self.counts, self.weights, self.sums, self.n_bad)
 
 
 @compiled
@@ -169,7 +190,7 @@ def _lloyd_block(
     centers: CenterArrays,
     labels: I32,
     sq_dist: F64,
-    sums: tuple[F64, I64, I32, F64],
+    sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled
     scratch, limbs, exponents, constants = sums
     n_rows, n_features = rows.shape
@@ -184,13 +205,42 @@ def _lloyd_block(
         part = labels[start : start + n]
         out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
         assign_tile(tile, n, frame, centers, framed, scores, part, out)
-        if weights is not None:
-            for i in range(n):
-                for j in range(n_features):
-                    tile[i, j] *= weights[start + i]
+        _weigh(tile, n, weights, start)
         add_rows(tile, n, part, scratch, constants)
         since_flush += n
         if since_flush > FLUSH_ROWS - step:
             flush(scratch, limbs, exponents)
             since_flush = 0
     flush(scratch, limbs, exponents)
+
+
+@compiled
+def _sum_block(
+    rows: Rows, table: F32 | None, weights: F64 | None, labels: I32, sums: SumArrays
+) -> None:  # pragma: no cover - compiled
+    scratch, limbs, exponents, constants = sums
+    n_rows, n_features = rows.shape
+    step = tile_rows(n_features, 1)
+    tile = np.empty((step, n_features))
+    since_flush = 0
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        load_tile(rows, start, n, table, tile)
+        _weigh(tile, n, weights, start)
+        add_rows(tile, n, labels[start : start + n], scratch, constants)
+        since_flush += n
+        if since_flush > FLUSH_ROWS - step:
+            flush(scratch, limbs, exponents)
+            since_flush = 0
+    flush(scratch, limbs, exponents)
+
+
+@compiled
+def _weigh(
+    tile: F64, n: int, weights: F64 | None, start: int
+) -> None:  # pragma: no cover - compiled
+    """Multiply the rows of a tile by their weights, in place."""
+    if weights is not None:
+        for i in range(n):
+            for j in range(tile.shape[1]):
+                tile[i, j] *= weights[start + i]

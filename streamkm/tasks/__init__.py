@@ -17,6 +17,9 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `spectral.affinities`     weights of landmarks
 `spectral.products`       the graph as the landmarks see it
 `spectral.embed`          embedded rows written
+`bisect.split`            counts and sums of both sides of many splits
+`bisect.close_splits`     inertia and counts of both sides of many splits
+`bisect.pick`             rows of nodes, drawn or farthest, to begin splits
 `use.predict`             labels written
 `use.transform`           distances written
 `use.score`               inertia, and clusters against classes
