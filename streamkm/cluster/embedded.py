@@ -96,6 +96,7 @@ def passes_over(
     rows = as_rows(path)
     if not np.array_equal(digest_of(path), digest):
         raise StoreError(f"{path} does not hold this run's embedding; choose another name")
+    model.check_parameters()
     values = model.model_values(rows)
     over = Passes(rows, passes.weights, passes.executor, memory_limit, values)
     over.history = [] if is_resumed else passes.history
