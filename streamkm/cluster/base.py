@@ -185,7 +185,8 @@ class Clusterer(Fitted, ABC):
         self.frame_ = self.frame_of(passes, model)
         for name in self.stored:
             if name in model.state.extra:
-                setattr(self, f"{name}_", model.state.extra[name])
+                value = np.asarray(model.state.extra[name])
+                setattr(self, f"{name}_", value if value.ndim else value.item())
         n_found = int(np.count_nonzero(model.counts))
         if n_found < self.n_clusters:
             warnings.warn(
