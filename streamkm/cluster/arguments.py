@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from streamkm.cluster.passes import check_weights
 from streamkm.data.dataset import Dataset
 from streamkm.data.digest import sampled, whole
 from streamkm.errors import SourceError
 from streamkm.sources.array import MemorySource
 from streamkm.sources.columns import MemoryColumn
-from streamkm.typing import ColumnSource, RowSource
+from streamkm.typing import F64, ColumnSource, RowSource
 
 
 def needs_out(rows: RowSource) -> None:
@@ -24,6 +23,24 @@ def needs_out(rows: RowSource) -> None:
             "the rows are not in memory, so their labels may not fit there either; "
             "pass out=PATH (Zarr, .npy, .csv or .parquet)"
         )
+
+
+def check_weights(weights: Any, n_rows: int) -> F64:
+    """Return sample weights as float64, shape (n_rows,).
+
+    Raises
+    ------
+    SourceError
+        If their number is wrong, or one is negative or not finite.
+    """
+    values = np.asarray(weights, np.float64)
+    if values.ndim == 0:
+        values = np.full(n_rows, float(values))
+    if values.shape != (n_rows,):
+        raise SourceError(f"sample_weight.shape == {values.shape}, expected ({n_rows},)")
+    if not np.isfinite(values).all() or (values < 0.0).any():
+        raise SourceError("sample_weight must be finite and not negative")
+    return values
 
 
 def weights_of(rows: RowSource, sample_weight: Any) -> ColumnSource | None:

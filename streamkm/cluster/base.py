@@ -100,7 +100,10 @@ class Clusterer(Fitted, ABC):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
             values = self.model_values(rows)
             held = self.held_bytes(rows)
-            passes = Passes(source, mass, executor, self.memory_limit, values, held_bytes=held)
+            passes = Passes(
+                source, mass, executor, self.memory_limit, values,
+                held_bytes=held, metric=self.metric,
+            )  # fmt: skip
             self._fit_passes(passes, rows, seed, names, old)
         if is_in_memory(X):
             self.labels_ = self._labels(rows)
@@ -175,6 +178,16 @@ class Clusterer(Fitted, ABC):
         """Return where distances are measured from."""
         return passes.data.frame
 
+    def count_zero(self, passes: Passes, model: Closed) -> int:
+        """Return how many rows have no direction, and warn of them."""
+        n_zero = passes.data.n_zero
+        if n_zero:
+            warnings.warn(
+                f"{n_zero} rows are all zeros: they have no direction, and their labels no meaning",
+                stacklevel=5,
+            )
+        return n_zero
+
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
         self.cluster_centers_ = model.state.centers
@@ -183,6 +196,8 @@ class Clusterer(Fitted, ABC):
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
         self.frame_ = self.frame_of(passes, model)
+        if self.metric == "cosine":
+            self.n_zero_rows_ = self.count_zero(passes, model)
         for name in self.stored:
             if name in model.state.extra:
                 value = np.asarray(model.state.extra[name])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from streamkm.errors import SourceError
+
+METRICS: Final = ("euclidean", "cosine")
 
 
 def refusal(model: Any, name: str, allowed: str) -> SourceError:

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import take
-from streamkm.cluster.state import FitState, next_centers
+from streamkm.cluster.state import FitState
 from streamkm.errors import EmptyClusterError
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
@@ -50,12 +50,12 @@ def _relocate(passes: Passes, state: FitState, part: PartialSums, found: Selecte
     if data.weights is not None:
         weights[order] = take(data.weights, found.indices[order])
     empty = np.flatnonzero(part.mass() <= 0.0).tolist()
-    for row, label, weight in zip(found.rows, labels, weights, strict=True):
+    for row, label, weight in zip(data.seen(found.rows), labels, weights, strict=True):
         if not empty:
             break
         if part.counts[label] > 1:
             part = _move_row(part, row.astype(np.float64) * weight, weight, label, empty.pop(0))
-    return next_centers(part, state.centers)
+    return data.moved(part, state.centers)
 
 
 def _move_row(part: PartialSums, row: F64, weight: float, old: int, new: int) -> PartialSums:
@@ -79,17 +79,17 @@ def _move(total: ExactSum, value: F64, old: int, new: int) -> ExactSum:
 
 def fill_at_random(passes: Passes, state: FitState, part: PartialSums, seed: int) -> F64:
     """Move empty clusters to rows drawn at random."""
-    centers = next_centers(part, state.centers)
+    centers = passes.data.moved(part, state.centers)
     draws = generator(seed, RELOCATION, state.restart, state.n_iter)
     for cluster in np.flatnonzero(part.mass() <= 0.0):
         row = int(draws.integers(passes.source.shape[0]))
-        centers[cluster] = passes.source.read(row, row + 1)[0]
+        centers[cluster] = passes.data.seen(passes.source.read(row, row + 1))[0]
     return centers
 
 
 def drop(passes: Passes, state: FitState, part: PartialSums, seed: int) -> F64:
     """Leave empty clusters out: fewer remain."""
-    return next_centers(part, state.centers)[part.mass() > 0.0]
+    return passes.data.moved(part, state.centers)[part.mass() > 0.0]
 
 
 def refuse(passes: Passes, state: FitState, part: PartialSums, seed: int) -> F64:
@@ -112,5 +112,5 @@ EMPTY_CLUSTER: Final[dict[str, Rule]] = {
 def updated(passes: Passes, state: FitState, part: PartialSums, rule: str, seed: int) -> F64:
     """Return the centers after a pass, empty clusters treated by the rule."""
     if (part.mass() > 0.0).all():
-        return next_centers(part, state.centers)
+        return passes.data.moved(part, state.centers)
     return EMPTY_CLUSTER[rule](passes, state, part, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.model import load_model
 from streamkm.errors import MissingExtraError, SourceError
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.tile import Frame, unit_rows
 from streamkm.typing import F64
 
 
@@ -108,12 +109,15 @@ class Exchange(Fitted):
         model = cls(**{"n_clusters": len(found), **parameters})
         if model.n_clusters != len(found):
             raise SourceError(f"n_clusters={model.n_clusters}, but there are {len(found)} centers")
+        if model.metric == "cosine":
+            found = unit_rows(found)
         shift = found.mean(axis=0)
         model.cluster_centers_ = found
         model.cluster_sizes_ = _sizes_of(centers, len(found))
         model.inertia_ = float(getattr(centers, "inertia_", np.nan))
         model.n_iter_, model.seed_, model.history_ = 0, 0, []
-        model.frame_ = Frame.about(shift, float(np.abs(found - shift).max()))
+        frame = Frame.about(shift, float(np.abs(found - shift).max()))
+        model.frame_ = replace(frame, is_unit=model.metric == "cosine")
         model.sample_shape_ = getattr(centers, "sample_shape_", ())
         model.fingerprint_ = ""
         model.n_features_in_ = found.shape[1]
@@ -135,7 +139,7 @@ class Exchange(Fitted):
         """
         from sklearn.cluster import KMeans
 
-        check_is_fitted(self)
+        self._check_exchange()
         centers = self.cluster_centers_.astype(dtype)
         made = KMeans(len(centers), init=centers, n_init=1, max_iter=1)
         with warnings.catch_warnings():  # centers that are equal
@@ -147,6 +151,13 @@ class Exchange(Fitted):
             made.labels_ = self.labels_
         return made
 
+    def _check_exchange(self) -> None:
+        check_is_fitted(self)
+        if self.metric != "euclidean":
+            raise SourceError(
+                "a model of metric='cosine' would label rows by other distances there"
+            )
+
     def to_faiss(self) -> Any:
         """Return a faiss.IndexFlatL2 of the centers, rounded to float32.
 
@@ -155,7 +166,7 @@ class Exchange(Fitted):
         MissingExtraError
             If faiss is not installed.
         """
-        check_is_fitted(self)
+        self._check_exchange()
         try:
             import faiss
         except ImportError as error:

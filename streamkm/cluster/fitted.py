@@ -36,6 +36,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
 
     algorithm: ClassVar[str]
     stored: ClassVar[tuple[str, ...]] = ()  # what a model file holds besides, less the underscore
+    metric: str = "euclidean"
     model_path: str | None = None  # where a command will save it; a run remembers it
     n_clusters: int
     random_state: Any
@@ -54,6 +55,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     sample_shape_: tuple[int, ...]
     fingerprint_: str
     n_features_in_: int
+    n_zero_rows_: int
     seed_: int
 
     def predict(self, X: Any, out: str | Path | None = None, *, overwrite: bool = False) -> Any:

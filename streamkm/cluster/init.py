@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamkm.cluster.passes import FitData, Passes
-from streamkm.cluster.state import next_centers
+from streamkm.cluster.fitdata import FitData
+from streamkm.cluster.passes import Passes
 from streamkm.errors import SourceError
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.lloyd import LloydAccumulator
@@ -132,7 +132,7 @@ def parallel_start(seeding: Seeding) -> list[F64]:
         )
         passes.note()
         candidates = [
-            np.concatenate([old, new.rows.astype(np.float64)])
+            np.concatenate([old, passes.data.seen(new.rows).astype(np.float64)])
             for old, new in zip(candidates, drawn, strict=True)
         ]
     sums = passes.run_models(lloyd, candidates, stage="seed", title="weighing the candidates")
@@ -162,7 +162,7 @@ def refine(centers: F64, rows: Rows, mass: F64, data: FitData, n_iterations: int
     for _ in range(n_iterations):
         sums = LloydAccumulator(prepare(centers, data.frame), weighted)
         sums.add(rows, mass)
-        moved = next_centers(sums.result(), centers)
+        moved = data.moved(sums.result(), centers)
         if np.array_equal(moved, centers):
             break
         centers = moved
@@ -198,11 +198,11 @@ def make_starts(init: Any, seeding: Seeding) -> list[F64]:
     SourceError
         If the name is unknown, or the shape or the values are wrong.
     """
+    if isinstance(init, str) and init not in INITS:
+        raise SourceError(f"init must be one of {', '.join(INITS)}, an array or a callable")
     if isinstance(init, str):
-        if init not in INITS:
-            raise SourceError(f"init must be one of {', '.join(INITS)}, an array or a callable")
-        return INITS[init](seeding)
-    if callable(init):
+        starts = INITS[init](seeding)
+    elif callable(init):
         sample = seeding.passes.data.sample
         starts = [
             init(sample, seeding.n_clusters, random_state=_legacy(seeding.seed, restart))
@@ -211,7 +211,7 @@ def make_starts(init: Any, seeding: Seeding) -> list[F64]:
     else:
         starts = [init for _ in seeding.restarts]
     shape = (seeding.n_clusters, seeding.passes.source.shape[1])
-    return [_check(start, shape) for start in starts]
+    return [seeding.passes.data.projected(_check(start, shape)) for start in starts]
 
 
 def _legacy(seed: int, restart: int) -> np.random.RandomState:

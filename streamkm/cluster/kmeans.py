@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
+from streamkm.cluster.checks import METRICS, check_choice, check_init, check_number, check_whole
 from streamkm.cluster.empty import EMPTY_CLUSTER
 from streamkm.cluster.exchange import Exchange, start_of
 from streamkm.cluster.init import INITS, Seeding, make_starts, values_per_center
@@ -55,6 +55,10 @@ class KMeans(Exchange, Clusterer):
     max_time_s
         Stop after the first pass that ends later than this many seconds; None
         for no limit.
+    metric
+        "euclidean", or "cosine": rows count at unit length and centers lie on the
+        sphere (spherical k-means). Rows of zeros have no direction: they are
+        counted in `n_zero_rows_`, and their labels mean nothing.
     executor
         "serial", "threads", "processes", "distributed", an executor, or None
         for what Dask would use here (the active Client, else threads).
@@ -70,7 +74,8 @@ class KMeans(Exchange, Clusterer):
     cluster_centers_
         Shape (n_clusters, n_features), float64.
     inertia_
-        Weighted sum of squared distances to the nearest centers.
+        Weighted sum of squared distances to the nearest centers; for cosine
+        that is twice the sum of 1 - cosine.
     n_iter_
         Iterations of the best restart.
     labels_
@@ -99,7 +104,8 @@ class KMeans(Exchange, Clusterer):
     References
     ----------
     Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2),
-    1982, section IV.
+    1982, section IV. Dhillon & Modha, "Concept decompositions for large sparse
+    text data using clustering", Machine Learning 42, 2001, section 3 (cosine).
 
     Examples
     --------
@@ -130,6 +136,7 @@ class KMeans(Exchange, Clusterer):
         random_state: Any = None,
         empty_cluster: Literal["farthest", "random", "drop", "error"] = "farthest",
         max_time_s: float | None = None,
+        metric: Literal["euclidean", "cosine"] = "euclidean",
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -142,6 +149,7 @@ class KMeans(Exchange, Clusterer):
         self.random_state = random_state
         self.empty_cluster = empty_cluster
         self.max_time_s = max_time_s
+        self.metric = metric
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -152,6 +160,7 @@ class KMeans(Exchange, Clusterer):
         check_number(self, "tol")
         check_choice(self, "empty_cluster", EMPTY_CLUSTER)
         check_init(self, INITS)
+        check_choice(self, "metric", METRICS)
         check_number(self, "max_time_s", optional=True, is_positive=True)
         self._start = start_of(self.init, INITS)  # read once: the model may be replaced meanwhile
 

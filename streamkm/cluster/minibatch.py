@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.checks import check_choice, check_init, check_number, check_whole
+from streamkm.cluster.checks import METRICS, check_choice, check_init, check_number, check_whole
 from streamkm.cluster.exchange import Exchange, start_of
 from streamkm.cluster.init import INITS, values_per_center
 from streamkm.cluster.lloyd import Closed, closed
@@ -77,6 +77,8 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         never.
     time_unit
         Unit of `half_life`: "rows" or "batches".
+    metric
+        "euclidean" or "cosine", as for `KMeans`.
     executor, memory_limit, run_dir
         As for `KMeans`.
 
@@ -151,6 +153,7 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         shuffle_buffer: int | None = None,
         half_life: float | None = None,
         time_unit: Literal["rows", "batches"] = "rows",
+        metric: Literal["euclidean", "cosine"] = "euclidean",
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -171,6 +174,7 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         self.shuffle_buffer = shuffle_buffer
         self.half_life = half_life
         self.time_unit = time_unit
+        self.metric = metric
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -183,6 +187,7 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         check_number(self, "tol", "reassignment_ratio")
         check_number(self, "half_life", optional=True, is_positive=True)
         check_init(self, INITS)
+        check_choice(self, "metric", METRICS)
         check_choice(self, "learning_rate", RATES)
         check_choice(self, "batches", ("stream", "nested"))
         check_choice(self, "time_unit", ("rows", "batches"))

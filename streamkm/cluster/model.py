@@ -106,7 +106,9 @@ def load_model(path: str | Path) -> Clusterer:
         made = find_algorithm(values["algorithm"]).load()(**read_parameters(values["parameters"]))
         made.cluster_centers_ = _read(group, "centers")
         made.cluster_sizes_ = _read(group, "counts")
-        made.frame_ = Frame(_read(group, "frame_shift"), float(values["frame_scale"]))
+        made.frame_ = Frame(
+            _read(group, "frame_shift"), float(values["frame_scale"]), made.metric == "cosine"
+        )
         made.seed_ = int(values["seed"])
         made.n_iter_ = int(values["n_iter"])
         made.inertia_ = float("nan" if values["inertia"] is None else values["inertia"])

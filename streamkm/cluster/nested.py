@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from streamkm.cluster.passes import Passes
-from streamkm.cluster.state import FitState, next_centers
+from streamkm.cluster.state import FitState
 from streamkm.cluster.stream import Stream
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.tasks import fit as tasks
@@ -50,7 +50,7 @@ def nested(
         passes.announce("nested", title, size)
         result = passes.work(tasks.step, batch.groups, context)
         part, spread = result.parts
-        centers = next_centers(part, state.centers)
+        centers = passes.data.moved(part, state.centers)
         drift = ((centers - state.centers) ** 2).sum(axis=1)
         error = standard_errors(part, spread.value()[:, 0])
         shift, noise = float(drift.sum()), float(error.sum())

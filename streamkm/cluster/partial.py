@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 from streamkm.cluster.arguments import weights_of
@@ -83,7 +84,7 @@ class PartialFit(Fitted):
     ) -> Steps:
         with shipped(rows, weights, executor) as (source, mass):
             values = self.n_clusters * rows.shape[1]
-            passes = Passes(source, mass, executor, self.memory_limit, values)
+            passes = Passes(source, mass, executor, self.memory_limit, values, metric=self.metric)
             data = passes.look(2 * self.n_clusters)
             self.frame_ = data.frame
             if is_first:
@@ -99,12 +100,15 @@ class PartialFit(Fitted):
         fade = fade_of(self.half_life, self.time_unit, rows.shape[0])
         if self.half_life is not None and not is_first:
             model = forget_jumps(model, part, distances.value()[:, 0])
-        model = updated(model, part, self.learning_rate, fade)
+        after = updated(model, part, self.learning_rate, fade)
         if self.half_life is None:
             ratio, seed = self.reassignment_ratio, self.seed_
-            return reassign(model, ratio, rows.shape[0], seed, lambda p: pick(rows, p))
-        batch = rows.read(0, rows.shape[0])
-        return swapped(model, batch, weights.read(0, len(batch)) if weights else None, self.seed_)
+            after = reassign(after, ratio, rows.shape[0], seed, lambda p: pick(rows, p))
+        else:
+            batch = data.seen(rows.read(0, rows.shape[0]))
+            masses = weights.read(0, len(batch)) if weights else None
+            after = swapped(after, batch, masses, self.seed_)
+        return replace(after, centers=data.projected(after.centers, model.centers))
 
     def _model(self) -> Steps:
         return Steps(

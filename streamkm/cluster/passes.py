@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from streamkm.cluster.fitdata import FitData
 from streamkm.cluster.rows import take
 from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import block_rows_for, plan_groups
 from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.errors import BadRowsError, SourceError
-from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.moments import first_shift
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.tile import unit_rows
 from streamkm.keyed import SAMPLE, row_key
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassDone, PassStarted
@@ -34,42 +31,6 @@ from streamkm.typing import F64, ColumnSource, Json, Rows, RowSource
 ROW_OVERHEAD_BYTES = 32  # labels, distances and weights of a row
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 MAX_VALUE = 1e100
-
-
-@dataclass(frozen=True, slots=True)
-class FitData:
-    """What is known of the rows before the first Lloyd pass.
-
-    Parameters
-    ----------
-    source, weights
-        Rows and their weights.
-    summary
-        Moments, weighted.
-    sample, sample_weight
-        A uniform sample, shape (n, n_features), in row order, and its weights.
-    """
-
-    source: RowSource
-    weights: ColumnSource | None
-    summary: Summary
-    sample: Rows
-    sample_weight: F64 | None
-
-    @property
-    def frame(self) -> Frame:
-        """Where distances are measured from."""
-        return self.summary.frame()
-
-    @property
-    def grids(self) -> Grids:
-        """Grids of the sums."""
-        return self.summary.grids(self.source.dtype, is_weighted=self.weights is not None)
-
-    def context(self, models: Sequence[F64], **fields: Any) -> FitContext:
-        """Return the context of a pass over these rows, or over `source` where that is given."""
-        own: Json = {"source": self.source, "weights": self.weights}
-        return FitContext(models=tuple(models), frame=self.frame, grids=self.grids, **own | fields)
 
 
 class Passes:
@@ -89,6 +50,8 @@ class Passes:
         Numbers that each row becomes, where they are written.
     held_bytes
         What the call holds besides its tasks.
+    metric
+        "euclidean" or "cosine".
 
     Raises
     ------
@@ -105,7 +68,9 @@ class Passes:
         model_values: int,
         out_width: int = 0,
         held_bytes: int = 0,
+        metric: str = "euclidean",
     ) -> None:
+        self.is_unit = metric == "cosine"
         info = source.info
         n_rows, n_features = source.shape
         row_bytes = n_features * source.dtype.itemsize + ROW_OVERHEAD_BYTES + 16 * out_width
@@ -159,29 +124,35 @@ class Passes:
             If values are too large for their squares.
         """
         source = self.release()
-        if isinstance(source, Dataset) and self.weights is None:
-            indices, sample = source.sample()
+        found = None
+        if isinstance(source, Dataset) and self.weights is None and not self.is_unit:
             summary = Summary.from_json(source.moments)
-            if len(sample) < min(least_sample_rows, summary.count):
-                summary, indices, sample = self._survey(least_sample_rows)
-        else:
-            summary, indices, sample = self._survey(least_sample_rows)
+            indices, sample = source.sample()
+            if len(sample) >= min(least_sample_rows, summary.count):
+                found = summary, indices, sample, 0
+        summary, indices, sample, n_zero = found or self._survey(least_sample_rows)
         if not summary.magnitude.max() < MAX_VALUE:
             raise SourceError(f"values up to {summary.magnitude.max():g} are too large to square")
         if not summary.weight > 0.0:
             raise SourceError("all sample weights are zero")
         weights = take(self.weights, indices) if self.weights is not None else None
-        self._data = FitData(self.source, self.weights, summary, sample, weights)
+        if self.is_unit:
+            sample = unit_rows(sample)
+        self._data = FitData(
+            self.source, self.weights, summary, sample, weights, self.is_unit, n_zero
+        )
         return self._data
 
-    def _survey(self, least_sample_rows: int) -> tuple[Summary, Any, Rows]:
+    def _survey(self, least_sample_rows: int) -> tuple[Summary, Any, Rows, int]:
         n_rows, n_features = self.source.shape
         capacity = sample_capacity(n_rows, n_features * self.source.dtype.itemsize)
         capacity = min(max(capacity, least_sample_rows), n_rows)
+        first = self.source.read(0, min(256, n_rows))
         context = SurveyContext(
             source=self.source,
             weights=self.weights,
-            shift=first_shift(self.source.read(0, min(256, n_rows))),
+            shift=first_shift(unit_rows(first) if self.is_unit else first),
+            is_unit=self.is_unit,
             sample_key=row_key(0, SAMPLE),
             sample_rows=capacity,
             sample_share=sample_share(capacity, n_rows),
@@ -191,7 +162,7 @@ class Passes:
         if moments.n_bad:
             raise BadRowsError(bad_rows_message(moments.n_bad, moments.bad_rows.tolist()))
         chosen: SelectedRows = sample.by_row()
-        return moments.summary(), chosen.indices, chosen.rows
+        return moments.summary(), chosen.indices, chosen.rows, moments.n_zero
 
     def run_models(
         self, task: Callable[[Any, FitContext], PassResult], models: Sequence[F64],
@@ -250,21 +221,3 @@ class Passes:
     def _tell(self, event: Any) -> None:
         if self.executor.listener is not None:
             self.executor.listener(event)
-
-
-def check_weights(weights: Any, n_rows: int) -> F64:
-    """Return sample weights as float64, shape (n_rows,).
-
-    Raises
-    ------
-    SourceError
-        If their number is wrong, or one is negative or not finite.
-    """
-    values = np.asarray(weights, np.float64)
-    if values.ndim == 0:
-        values = np.full(n_rows, float(values))
-    if values.shape != (n_rows,):
-        raise SourceError(f"sample_weight.shape == {values.shape}, expected ({n_rows},)")
-    if not np.isfinite(values).all() or (values < 0.0).any():
-        raise SourceError("sample_weight must be finite and not negative")
-    return values

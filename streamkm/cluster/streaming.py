@@ -129,6 +129,7 @@ def _step(
     after = updated(model, part, parameters.learning_rate)
     ratio = parameters.reassignment_ratio
     after = reassign(after, ratio, batch.n_rows, parameters.seed, batch.take)
+    after = replace(after, centers=data.projected(after.centers, model.centers))
     inertia = float(spread.value().sum()) / mass
     after = averaged(after, inertia, batch.n_rows, stream.n_rows)
     return after, _has_stopped(model, after, parameters, data.summary.mean_variance), cost

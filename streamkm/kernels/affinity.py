@@ -14,14 +14,13 @@ import numpy as np
 
 from streamkm.kernels.assign import (
     CenterArrays,
-    FrameArrays,
     distance_between,
     error_bound,
     score_tile,
 )
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.compiled import compiled
-from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
+from streamkm.kernels.tile import Frame, FrameArrays, load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, Rows
 
 PIECE_ROWS: Final = 512
@@ -85,7 +84,7 @@ class Landmarks:
             return index, sq_dist
         made = prepare(self.points, self.frame)
         arrays = (made.exact, made.scores, made.norms, made.max_norm)
-        _nearest_few(native, table, (self.frame.shift, self.frame.scale), arrays, index, sq_dist)
+        _nearest_few(native, table, self.frame.arrays, arrays, index, sq_dist)
         return index, sq_dist
 
     def affinities(self, rows: Rows, *, is_relative: bool = True) -> tuple[I32, F64]:
@@ -134,7 +133,7 @@ def _nearest_few(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Let float32 scores say which landmarks need a distance, as `assign` does."""
-    shift, scale = frame
+    shift, scale, _ = frame
     exact, doubled, norms, max_norm = centers
     step = tile_rows(rows.shape[1], len(exact))
     tile = np.empty((step, rows.shape[1]))

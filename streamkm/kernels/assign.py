@@ -17,13 +17,12 @@ import numpy as np
 
 from streamkm.kernels.centers import Centers
 from streamkm.kernels.compiled import compiled, compiled_finite, compiled_reordered
-from streamkm.kernels.tile import load_tile, readable, tile_rows
+from streamkm.kernels.tile import FrameArrays, load_tile, normalize, readable, tile_rows
 from streamkm.typing import F32, F64, I32, Rows
 
 UNIT: Final = 2.0**-24
 
-# Tuples of plain arrays are what compiled code takes: shift and scale; and as in `Centers`.
-FrameArrays = tuple[F64, float]
+# Plain arrays are what compiled code takes; as in `Centers`.
 CenterArrays = tuple[F64, F32, F32, float]
 
 
@@ -53,7 +52,7 @@ def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
     assign_block(
         native,
         table,
-        (frame.shift, frame.scale),
+        frame.arrays,
         (centers.exact, centers.scores, centers.norms, centers.max_norm),
         labels,
         sq_dist,
@@ -79,6 +78,8 @@ def assign_block(
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         load_tile(rows, start, n, table, tile)
+        if frame[2]:
+            normalize(tile, n)
         out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
         assign_tile(tile, n, frame, centers, framed, scores, labels[start : start + n], out)
 
@@ -95,7 +96,7 @@ def assign_tile(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Label the rows of a float64 tile."""
-    shift, scale = frame
+    shift, scale, _ = frame
     exact, doubled, norms, max_norm = centers
     for i in range(n):
         for j in range(tile.shape[1]):

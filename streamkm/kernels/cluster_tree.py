@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamkm.kernels.assign import CenterArrays, FrameArrays, decide, distance_between, error_bound
+from streamkm.kernels.assign import CenterArrays, decide, distance_between, error_bound
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.compiled import compiled, compiled_reordered
 from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame, load_tile, readable, tile_rows
+from streamkm.kernels.tile import Frame, FrameArrays, load_tile, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 
@@ -82,7 +82,7 @@ class ClusterTree:
         _walk_block(
             native,
             table,
-            (self.frame.shift, self.frame.scale),
+            self.frame.arrays,
             (ready.exact, ready.scores, ready.norms, ready.max_norm),
             (self.first, self.labels),
             labels,
@@ -102,7 +102,7 @@ def _walk_block(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Label a block; an empty `sq_dist` leaves the distances out."""
-    shift, scale = frame
+    shift, scale, _ = frame
     first, leaf_labels = tree
     n_rows, n_features = rows.shape
     step = tile_rows(n_features, 2)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamkm.kernels.assign import CenterArrays, FrameArrays, assign_tile
+from streamkm.kernels.assign import CenterArrays, assign_tile
 from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.centers import Centers
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
-from streamkm.kernels.tile import load_tile, readable, tile_rows
+from streamkm.kernels.tile import FrameArrays, load_tile, normalize, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 # What compiled code takes of an ExactSum: scratch, limbs, exponents, rounding constants.
@@ -170,7 +170,7 @@ class LloydAccumulator(SumsAccumulator):
             native,
             table,
             weights,
-            (center.frame.shift, center.frame.scale),
+            center.frame.arrays,
             (center.exact, center.scores, center.norms, center.max_norm),
             labels,
             np.empty(0) if sq_dist is None else sq_dist,
@@ -202,6 +202,8 @@ def _lloyd_block(
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         load_tile(rows, start, n, table, tile)
+        if frame[2]:
+            normalize(tile, n)
         part = labels[start : start + n]
         out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
         assign_tile(tile, n, frame, centers, framed, scores, part, out)

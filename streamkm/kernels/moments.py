@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamkm.kernels.binned_sum import BinnedSum, add_binned, add_column, bin_constants
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import load_tile, readable, tile_rows
+from streamkm.kernels.tile import load_tile, normalize, readable, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 FIRST_BAD_ROWS: Final = 5
@@ -38,6 +38,8 @@ class Moments:
         The largest weight, 1 where every row weighs one.
     n_bad, bad_rows
         Rows with NaN or infinity: how many, and the lowest row numbers.
+    n_zero
+        Rows of zeros: counted where rows are scaled to unit length.
     """
 
     count: int
@@ -50,6 +52,7 @@ class Moments:
     max_weight: float
     n_bad: int
     bad_rows: I64
+    n_zero: int = 0
 
     @classmethod
     def merge_all(cls, parts: Sequence[Moments]) -> Moments:
@@ -66,6 +69,7 @@ class Moments:
             max_weight=max(part.max_weight for part in parts),
             n_bad=sum(part.n_bad for part in parts),
             bad_rows=bad[:FIRST_BAD_ROWS],
+            n_zero=sum(part.n_zero for part in parts),
         )
 
     def summary(self) -> Summary:
@@ -85,10 +89,12 @@ class Moments:
 
 
 class MomentsAccumulator:
-    """Adds blocks of rows to the moments."""
+    """Adds blocks of rows to the moments; where `is_unit`, scaled to unit length."""
 
-    def __init__(self, shift: F64) -> None:
+    def __init__(self, shift: F64, *, is_unit: bool = False) -> None:
         n_features = len(shift)
+        self.is_unit = is_unit
+        self.n_zero = 0
         self.shift = shift
         self.range = np.stack([np.full(n_features, np.inf), np.full(n_features, -np.inf)])
         self.weight = BinnedSum.zeros(1)
@@ -105,7 +111,9 @@ class MomentsAccumulator:
         is_bad = np.zeros(len(rows), np.bool_)
         sums = (self.sums.limbs, self.sums.top, bin_constants(self.sums.top))
         squares = (self.squares.limbs, self.squares.top, bin_constants(self.squares.top))
-        _moments_block(native, table, weights, self.shift, self.range, sums, squares, is_bad)
+        self.n_zero += _moments_block(
+            native, table, weights, (self.shift, self.is_unit), self.range, sums, squares, is_bad
+        )
         bad = np.flatnonzero(is_bad)
         good_weights = np.ones(len(rows)) if weights is None else weights
         if len(bad):
@@ -129,6 +137,7 @@ class MomentsAccumulator:
             max_weight=self.max_weight,
             n_bad=self.n_bad,
             bad_rows=np.array(self.bad_rows[:FIRST_BAD_ROWS], np.int64),
+            n_zero=self.n_zero,
         )
 
 
@@ -156,13 +165,16 @@ def _moments_block(
     rows: Rows,
     table: F32 | None,
     weights: F64 | None,
-    shift: F64,
+    origin: tuple[F64, bool],
     span: F64,
     sums: tuple[I64, I32, F64],
     squares: tuple[I64, I32, F64],
     is_bad: NDArray[np.bool_],
-) -> None:  # pragma: no cover - compiled
+) -> int:  # pragma: no cover - compiled
+    """Add a block, marking bad rows; return how many rows of unit length could not be made."""
     n_rows, d = rows.shape
+    shift, is_unit = origin
+    n_zero = 0
     step = max(tile_rows(d, 1), LEAST_TILE_ROWS)  # each tile costs a few passes over columns
     tile = np.empty((step, d))
     squared = np.empty((step, d))
@@ -170,6 +182,10 @@ def _moments_block(
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         load_tile(rows, start, n, table, tile)
+        if is_unit:
+            for i in range(n):
+                n_zero += not np.any(tile[i])
+            normalize(tile, n)
         for i in range(n):
             total = 0.0
             for j in range(d):
@@ -189,3 +205,4 @@ def _moments_block(
                 squared[i, :] = 0.0
         add_binned(tile, n, sums[0], sums[1], sums[2])
         add_binned(squared, n, squares[0], squares[1], squares[2])
+    return n_zero

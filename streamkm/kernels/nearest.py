@@ -9,7 +9,7 @@ import numpy as np
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.tile import Frame, unit_rows
 from streamkm.typing import F64, I32, Rows
 
 
@@ -38,5 +38,7 @@ class Nearest:
         return assign(rows, prepare(self.centers, self.frame))
 
     def distances(self, rows: Rows) -> F64:
-        """Euclidean distances, shape (n_rows, n_clusters)."""
+        """Euclidean distances, or 1 - cosine, shape (n_rows, n_clusters)."""
+        if self.frame.is_unit:
+            return distances(unit_rows(rows), self.centers).T / 2.0
         return np.sqrt(distances(rows, self.centers)).T

@@ -22,6 +22,9 @@ TILE_SCORES: Final = 1 << 18  # 1 MiB of float32 scores
 HALF: Final[F32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
+FrameArrays = tuple[F64, float, bool]  # as in `Frame`
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Where distances are measured from: (x - shift) * scale.
@@ -34,10 +37,18 @@ class Frame:
     scale
         A power of two that brings the largest deviation near one, so that
         float32 neither overflows nor underflows.
+    is_unit
+        Whether rows are scaled to unit length first: cosine distances.
     """
 
     shift: F64
     scale: float
+    is_unit: bool = False
+
+    @property
+    def arrays(self) -> FrameArrays:
+        """Return the frame as compiled code takes it."""
+        return self.shift, self.scale, self.is_unit
 
     @classmethod
     def about(cls, shift: F64, reach: float) -> Frame:
@@ -85,3 +96,29 @@ def load_tile(
                 tile[i, j] = rows[start + i, j]
             else:
                 tile[i, j] = table[rows[start + i, j]]
+
+
+@compiled
+def normalize(tile: F64, n_rows: int) -> None:  # pragma: no cover - compiled
+    """Scale rows to unit length, in place; a row of zeros stays one."""
+    for i in range(n_rows):
+        largest = 0.0
+        for j in range(tile.shape[1]):
+            largest = max(largest, abs(tile[i, j]))
+        if largest > 0.0:  # dividing by it first, no square overflows
+            total = 0.0
+            for j in range(tile.shape[1]):
+                tile[i, j] /= largest
+                total += tile[i, j] * tile[i, j]
+            length = np.sqrt(total)
+            for j in range(tile.shape[1]):
+                tile[i, j] /= length
+
+
+def unit_rows(rows: Rows) -> F64:
+    """Return a few rows scaled to unit length, as the kernels see them in their tiles."""
+    native, table = readable(rows)
+    out = np.empty(rows.shape)
+    load_tile(native, 0, len(rows), table, out)
+    normalize(out, len(rows))
+    return out

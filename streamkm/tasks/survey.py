@@ -23,12 +23,13 @@ class SurveyContext:
     shift: F64
     sample_key: np.uint64
     sample_rows: int
+    is_unit: bool  # whether the moments are of rows of unit length
     sample_share: float  # keys above it cannot be among the smallest; bounds the memory
 
 
 def survey(group: Any, context: SurveyContext) -> PassResult:
     """Moments and a reservoir sample."""
-    moments = MomentsAccumulator(context.shift)
+    moments = MomentsAccumulator(context.shift, is_unit=context.is_unit)
     sample: list[SelectedRows] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
