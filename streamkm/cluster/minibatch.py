@@ -56,7 +56,8 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         Rows that a start is made from; None for 3 * batch_size, at least
         3 * n_clusters.
     n_init
-        Starts; the one with the least inertia on `init_size` other rows is used.
+        Starts, each improved by a few iterations of k-means on its rows; the one
+        with the least inertia on `init_size` other rows is used.
     reassignment_ratio
         Clusters with less than this share of the heaviest one's weight are
         moved to rows of the batch; 0 for never.
@@ -146,7 +147,7 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         tol: float = 0.0,
         max_no_improvement: int | None = 10,
         init_size: int | None = None,
-        n_init: int = 1,
+        n_init: int = 3,
         reassignment_ratio: float = 0.01,
         learning_rate: Literal["sculley", "sqrt"] = "sculley",
         batches: Literal["stream", "nested"] = "stream",

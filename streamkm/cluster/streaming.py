@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamkm.cluster.init import Seeding, make_starts
+from streamkm.cluster.init import Seeding, make_starts, refine, sample_rows
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.cluster.steps import Steps, averaged, reassign, updated
@@ -23,6 +23,7 @@ from streamkm.tasks import fit as tasks
 from streamkm.tasks.base import PassStats
 from streamkm.typing import F64
 
+START_ITERATIONS: Final = 10
 WORTHWHILE_S: Final = 0.5  # of work in a step on a cluster, where a step itself costs 0.05 s
 PRODUCTS_PER_S: Final = 1e10  # of one worker
 
@@ -42,6 +43,9 @@ class StreamParameters:
 def best_start(passes: Passes, init: Any, seed: int, init_rows: int, sizes: tuple[int, int]) -> F64:
     """Return the start that serves other rows of the sample best.
 
+    Each is a batch k-means, of a few iterations, on a sample that is in memory;
+    a start that was given stays as it is.
+
     Parameters
     ----------
     passes
@@ -56,16 +60,19 @@ def best_start(passes: Passes, init: Any, seed: int, init_rows: int, sizes: tupl
         n_clusters and n_init.
     """
     n_clusters, n_init = sizes
+    data = passes.data
     seeding = Seeding(passes, n_clusters, seed, range(n_init), most_rows=init_rows)
     starts = make_starts(init, seeding)
-    if len(starts) == 1:
+    if isinstance(init, np.ndarray):
         return starts[0]
-    data = passes.data
+    rows, weights = sample_rows(seeding)
+    mass = np.ones(len(rows)) if weights is None else weights
+    starts = [refine(start, rows, mass, data, START_ITERATIONS) for start in starts]
     draws = generator(seed, SEEDING, n_init)
     chosen = np.sort(draws.permutation(len(data.sample))[:init_rows])
     rows = data.sample[chosen]
-    weights = np.ones(len(rows)) if data.sample_weight is None else data.sample_weight[chosen]
-    judged = [float((assign(rows, prepare(c, data.frame))[1] * weights).sum()) for c in starts]
+    mass = np.ones(len(rows)) if data.sample_weight is None else data.sample_weight[chosen]
+    judged = [float((assign(rows, prepare(c, data.frame))[1] * mass).sum()) for c in starts]
     return starts[int(np.argmin(judged))]
 
 
