@@ -178,15 +178,9 @@ class Clusterer(Fitted, ABC):
         """Return where distances are measured from."""
         return passes.data.frame
 
-    def count_zero(self, passes: Passes, model: Closed) -> int:
-        """Return how many rows have no direction, and warn of them."""
-        n_zero = passes.data.n_zero
-        if n_zero:
-            warnings.warn(
-                f"{n_zero} rows are all zeros: they have no direction, and their labels no meaning",
-                stacklevel=5,
-            )
-        return n_zero
+    def n_zero(self, passes: Passes, model: Closed) -> int:
+        """Return how many rows have no direction, under cosine distances."""
+        return passes.data.n_zero
 
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
@@ -197,7 +191,13 @@ class Clusterer(Fitted, ABC):
         self.history_ = passes.history
         self.frame_ = self.frame_of(passes, model)
         if self.metric == "cosine":
-            self.n_zero_rows_ = self.count_zero(passes, model)
+            self.n_zero_rows_ = n_zero = self.n_zero(passes, model)
+            if n_zero:
+                warnings.warn(
+                    f"{n_zero} rows are all zeros: they have no direction, and their labels no "
+                    "meaning",
+                    stacklevel=4,
+                )
         for name in self.stored:
             if name in model.state.extra:
                 value = np.asarray(model.state.extra[name])

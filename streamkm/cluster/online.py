@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.coreset import SIZE_PER_CLUSTER, Coreset
@@ -46,7 +45,7 @@ class Online(Fitted):
     def plan(self, seed: int) -> CoresetPlan:
         """Return how rows become a coreset."""
         size = self.coreset_size or SIZE_PER_CLUSTER * self.n_clusters
-        return CoresetPlan(size, self.coreset, self.n_clusters, seed)
+        return CoresetPlan(size, self.coreset, self.n_clusters, seed, self.metric == "cosine")
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take in the next rows of a stream, in bounded memory.
@@ -129,7 +128,8 @@ def unsolved(n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
 
 def frame_of(extra: Mapping[str, Any]) -> Frame:
     """Return the frame that `solved` wrote."""
-    return Frame(extra["frame_shift"], float(extra["frame_scale"][0]))
+    scale = float(extra["frame_scale"][0])
+    return Frame(extra["frame_shift"], scale, bool(extra["is_unit"][0]))
 
 
 def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> FitState:
@@ -149,11 +149,12 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
         n_init=model.n_init,
         max_iter=model.max_iter,
         tol=model.tol,
+        metric=model.metric,
         random_state=seed,
         executor=runner,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # is said of all rows
+        warnings.simplefilter("ignore")  # what is to say is said of all rows
         inner.fit(made.rows, sample_weight=made.weights)
     mass = np.bincount(inner.labels_, made.weights, len(inner.cluster_centers_))
     shares = mass / mass.sum() * made.n_rows
@@ -162,6 +163,7 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
         "weights": made.weights,
         "n_iter": np.array([inner.n_iter_]),
         "frame_shift": inner.frame_.shift,
+        "is_unit": np.array([inner.frame_.is_unit]),
         "frame_scale": np.array([inner.frame_.scale]),
     }
     counts = np.maximum(np.rint(shares), mass > 0.0).astype(np.int64)

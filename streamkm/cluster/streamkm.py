@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.checks import check_choice, check_number, check_whole
+from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
 from streamkm.cluster.coreset import Coreset, coreset_values, grow
 from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.lloyd import Closed, LloydParameters, closed, lloyd
@@ -48,6 +50,8 @@ class StreamKM(Online, Exchange, Clusterer):
         never.
     time_unit
         Unit of `half_life`: "rows" or "batches".
+    metric
+        "euclidean" or "cosine", as for `KMeans`.
     executor, memory_limit, run_dir
         As for `KMeans`.
 
@@ -114,6 +118,7 @@ class StreamKM(Online, Exchange, Clusterer):
         random_state: Any = None,
         half_life: float | None = None,
         time_unit: Literal["rows", "batches"] = "rows",
+        metric: Literal["euclidean", "cosine"] = "euclidean",
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -128,6 +133,7 @@ class StreamKM(Online, Exchange, Clusterer):
         self.random_state = random_state
         self.half_life = half_life
         self.time_unit = time_unit
+        self.metric = metric
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -138,6 +144,7 @@ class StreamKM(Online, Exchange, Clusterer):
         check_whole(self, "coreset_size", least=self.n_clusters, optional=True)
         check_whole(self, "refine_passes", least=0)
         check_number(self, "tol")
+        check_choice(self, "metric", METRICS)
         check_number(self, "half_life", optional=True, is_positive=True)
         check_choice(self, "coreset", REDUCERS)
         check_choice(self, "time_unit", ("rows", "batches"))
@@ -170,6 +177,7 @@ class StreamKM(Online, Exchange, Clusterer):
                 yield (unsolved(n_features, tree.to_arrays(), done),)
             made = Coreset(*tree.result(), n_rows, plan, info.sample_shape, info.name)
             state = solved(made, self, seed, passes.executor.listener)
+            state = replace(state, extra={**state.extra, "n_zero": np.array([tree.n_zero])})
             yield (state,)
         extra = state.extra
         parameters = LloydParameters(self.refine_passes, 0.0, "farthest", seed)
@@ -193,6 +201,10 @@ class StreamKM(Online, Exchange, Clusterer):
             extra["rows"], extra["weights"], n_rows, plan, info.sample_shape, info.name
         )
         self._stream = None
+
+    def n_zero(self, passes: Passes, model: Closed) -> int:
+        """Return how many rows the coreset's pass found to be zero."""
+        return int(model.state.extra["n_zero"][0])
 
     def frame_of(self, passes: Passes, model: Closed) -> Frame:
         """Return the frame of the coreset, where all rows were not looked at."""

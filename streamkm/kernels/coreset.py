@@ -27,15 +27,15 @@ Reducer = Callable[[Rows, F64, int, int, np.random.Generator], tuple[I64, F64]]
 
 def reduce_rows(
     rows: Rows, weights: F64, size: int, method: str, n_clusters: int, draws: np.random.Generator
-) -> tuple[Rows, F64]:
-    """Return a coreset of at most `size` rows, and their weights.
+) -> tuple[I64, F64]:
+    """Return which rows a coreset of at most `size` holds, and their weights.
 
     Parameters
     ----------
     rows, weights
         Shape (n, n_features) and (n,); rows of weight zero do not count.
     size
-        Rows wanted; as many or fewer are returned as they are.
+        Rows wanted; as many or fewer are kept as they are.
     method
         A name of `REDUCERS`.
     n_clusters
@@ -47,9 +47,9 @@ def reduce_rows(
     if len(kept) < len(rows):
         rows, weights = rows[kept], weights[kept]
     if len(rows) <= size:
-        return rows, weights
+        return kept, weights
     chosen, masses = REDUCERS[method](rows, weights, size, n_clusters, draws)
-    return np.ascontiguousarray(rows[chosen]), masses
+    return kept[chosen], masses
 
 
 def tree(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from streamkm.kernels.coreset import reduce_rows
+from streamkm.kernels.tile import unit_rows
 from streamkm.keyed import CORESET, generator
 from streamkm.typing import F64, Rows
 
@@ -37,12 +38,15 @@ class CoresetPlan:
         For how many centers it should be good.
     seed
         All randomness is keyed by it and a node's place in the tree.
+    is_unit
+        Whether rows count at unit length: cosine distances.
     """
 
     size: int
     method: str
     n_clusters: int
     seed: int
+    is_unit: bool = False
 
     @property
     def leaf_rows(self) -> int:
@@ -52,7 +56,9 @@ class CoresetPlan:
     def reduce(self, rows: Rows, weights: F64, level: int, index: int) -> Node:
         """Return the coreset at a place of the tree."""
         draws = generator(self.seed, CORESET, level, index)
-        return reduce_rows(rows, weights, self.size, self.method, self.n_clusters, draws)
+        seen = unit_rows(rows) if self.is_unit and len(rows) > self.size else rows
+        chosen, masses = reduce_rows(seen, weights, self.size, self.method, self.n_clusters, draws)
+        return rows[chosen], masses
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class CoresetTree:
     nodes
         Rows and weights by (level, index): node (l, i) stands for the leaves
         from i * 2**l to (i + 1) * 2**l.
+    n_zero
+        Rows of zeros, counted where rows are at unit length.
 
     Notes
     -----
@@ -75,11 +83,13 @@ class CoresetTree:
 
     plan: CoresetPlan
     nodes: Mapping[tuple[int, int], Node] = field(default_factory=dict)
+    n_zero: int = 0
 
     def with_leaf(self, index: int, rows: Rows, weights: F64) -> CoresetTree:
         """Return the tree with one more leaf."""
         leaf = {(0, index): self.plan.reduce(rows, weights, 0, index)}
-        return CoresetTree.merge_all([self, CoresetTree(self.plan, leaf)])
+        n_zero = int(np.count_nonzero(~rows.any(axis=1))) if self.plan.is_unit else 0
+        return CoresetTree.merge_all([self, CoresetTree(self.plan, leaf, n_zero)])
 
     @classmethod
     def merge_all(cls, parts: Sequence[CoresetTree]) -> CoresetTree:
@@ -93,7 +103,7 @@ class CoresetTree:
                     pair = nodes.pop((level, index)), nodes.pop((level, index + 1))
                     nodes[level + 1, index // 2] = plan.reduce(*joined(pair), level + 1, index // 2)
             level += 1
-        return cls(plan, nodes)
+        return cls(plan, nodes, sum(part.n_zero for part in parts))
 
     def result(self) -> Node:
         """Return the coreset of all leaves: what is left joins from the last to the first."""
@@ -105,7 +115,7 @@ class CoresetTree:
 
     def to_arrays(self) -> dict[str, Any]:
         """Return the nodes as arrays by name, for a checkpoint."""
-        arrays: dict[str, Any] = {}
+        arrays: dict[str, Any] = {"n_zero": np.array([self.n_zero])}
         for (level, index), (rows, weights) in self.nodes.items():
             arrays |= {f"rows_{level}_{index}": rows, f"weights_{level}_{index}": weights}
         return arrays
@@ -120,6 +130,7 @@ class CoresetTree:
                 (int(a), int(b)): (arrays[f"rows_{a}_{b}"], arrays[f"weights_{a}_{b}"])
                 for a, b in places
             },
+            int(arrays["n_zero"][0]) if "n_zero" in arrays else 0,
         )
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import streamkm
-from streamkm import KMeans, MiniBatchKMeans
+from streamkm import KMeans, MiniBatchKMeans, StreamKM
 from streamkm.errors import SourceError
 from streamkm.kernels.tile import unit_rows
 
-ALGORITHMS = [KMeans, MiniBatchKMeans]
+ALGORITHMS = [KMeans, MiniBatchKMeans, StreamKM]
 
 
 @pytest.fixture
@@ -84,11 +84,18 @@ def test_empty_clusters_move_to_far_rows_exactly(X):
     np.testing.assert_allclose(model.cluster_centers_, expected, rtol=1e-9)
 
 
-def test_rows_of_zeros_are_counted_and_said(X):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_rows_of_zeros_are_counted_and_said(algorithm, X):
+    X[[3, 70]] = 0.0
+    with pytest.warns(UserWarning, match="2 rows are all zeros"):
+        model = algorithm(5, metric="cosine", random_state=0).fit(X)
+    assert model.n_zero_rows_ == 2
+
+
+def test_rows_of_zeros_pull_no_center(X):
     X[[3, 70]] = 0.0
     with pytest.warns(UserWarning, match="2 rows are all zeros"):
         model = KMeans(5, metric="cosine", random_state=0).fit(X)
-    assert model.n_zero_rows_ == 2
     without = KMeans(5, init=model.cluster_centers_, metric="cosine", max_iter=1)
     without.fit(np.delete(X, [3, 70], axis=0))
     np.testing.assert_allclose(without.cluster_centers_, model.cluster_centers_, atol=1e-3)
@@ -119,6 +126,19 @@ def test_partial_fit_and_files_stay_on_the_sphere(X):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     with pytest.raises(SourceError, match="cosine"):
         model.to_sklearn()
+
+
+@pytest.mark.parametrize("coreset", ["tree", "sensitivity", "lightweight"])
+def test_a_coreset_costs_what_the_rows_cost_on_the_sphere(coreset, X, rng):
+    model = StreamKM(5, coreset=coreset, coreset_size=400, metric="cosine", random_state=0).fit(X)
+    rows, weights = model.coreset_.rows, model.coreset_.weights
+    for _ in range(20):
+        centers = rng.normal(size=(5, 12))
+        centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+        full = spherical(X, centers, 0)[1]
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        cost = 2 * (weights * (1 - (unit @ centers.T).max(axis=1))).sum()
+        assert cost == pytest.approx(full, rel=0.1)
 
 
 def test_an_unknown_metric_is_named(X):
