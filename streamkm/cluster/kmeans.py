@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.checks import METRICS, check_choice, check_init, check_number, check_whole
+from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
 from streamkm.cluster.empty import EMPTY_CLUSTER
-from streamkm.cluster.exchange import Exchange, start_of
-from streamkm.cluster.init import INITS, Seeding, make_starts, values_per_center
+from streamkm.cluster.exchange import Exchange
+from streamkm.cluster.given import GivenStart
+from streamkm.cluster.init import Seeding, make_starts, values_per_center
 from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.runtime.base import Executor
-from streamkm.typing import F64, I64, Json, RowSource
+from streamkm.typing import F64, I64, RowSource
 
 
-class KMeans(Exchange, Clusterer):
+class KMeans(GivenStart, Exchange, Clusterer):
     """Exact k-means (Lloyd) over data that need not fit in memory.
 
     Parameters
@@ -159,15 +159,9 @@ class KMeans(Exchange, Clusterer):
         check_whole(self, "n_clusters", "n_init", "max_iter")
         check_number(self, "tol")
         check_choice(self, "empty_cluster", EMPTY_CLUSTER)
-        check_init(self, INITS)
         check_choice(self, "metric", METRICS)
         check_number(self, "max_time_s", optional=True, is_positive=True)
-        self._start = start_of(self.init, INITS)  # read once: the model may be replaced meanwhile
-
-    def json_parameters(self) -> Json:
-        """Return the parameters; a start that came from a model as its centers."""
-        start = getattr(self, "_start", self.init)
-        return {**super().json_parameters(), "init": to_json(start)}
+        self.read_start()
 
     @property
     def _restarts(self) -> range:

@@ -11,24 +11,24 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamkm.cluster.arguments import to_json
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.checks import METRICS, check_choice, check_init, check_number, check_whole
-from streamkm.cluster.exchange import Exchange, start_of
-from streamkm.cluster.init import INITS, values_per_center
+from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
+from streamkm.cluster.exchange import Exchange
+from streamkm.cluster.given import GivenStart
+from streamkm.cluster.init import values_per_center
 from streamkm.cluster.lloyd import Closed, closed
-from streamkm.cluster.nested import nested
+from streamkm.cluster.nested import first_prefix, nested
 from streamkm.cluster.partial import PartialFit
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.cluster.steps import RATES, Steps
 from streamkm.cluster.stream import Stream, buffer_rows_for
-from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps, warn_of_small
+from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps
 from streamkm.runtime.base import Executor
-from streamkm.typing import I64, Json, RowSource
+from streamkm.typing import I64, RowSource
 
 
-class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
+class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
     """k-means by small steps along the stream of rows.
 
     Parameters
@@ -187,17 +187,11 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         check_whole(self, "init_size", "shuffle_buffer", optional=True)
         check_number(self, "tol", "reassignment_ratio")
         check_number(self, "half_life", optional=True, is_positive=True)
-        check_init(self, INITS)
         check_choice(self, "metric", METRICS)
         check_choice(self, "learning_rate", RATES)
         check_choice(self, "batches", ("stream", "nested"))
         check_choice(self, "time_unit", ("rows", "batches"))
-        self._start = start_of(self.init, INITS)
-
-    def json_parameters(self) -> Json:
-        """Return the parameters; a start that came from a model as its centers."""
-        start = getattr(self, "_start", self.init)
-        return {**super().json_parameters(), "init": to_json(start)}
+        self.read_start()
 
     def look(self, passes: Passes) -> None:
         """Learn moments, and a sample that is large enough for a start."""
@@ -225,9 +219,7 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         )
         if self.batches == "stream":
             return (Steps.start(centers).to_state(),)
-        size = min(max(self.batch_size, self.n_clusters), passes.source.shape[0])
-        state = FitState.start(centers, 0)
-        return (FitState(centers, state.counts, extra={"prefix_rows": np.array([size])}),)
+        return (first_prefix(centers, self.batch_size, passes.source.shape[0]),)
 
     def iterate(
         self, passes: Passes, states: tuple[FitState, ...], seed: int
@@ -236,20 +228,12 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         buffer_rows = buffer_rows_for(passes.source, self.shuffle_buffer, self.batch_size)
         stream = Stream(passes, self.batch_size, buffer_rows, seed, self.n_clusters)
         (begun,) = states
-        if self.batches == "nested":
-            for state in nested(passes, stream, begun, self.max_iter, float(self.tol)):
-                yield (state,)
-            return
-        warn_of_small(passes, self.batch_size, self.n_clusters)
-        parameters = StreamParameters(
-            self.max_iter,
-            float(self.tol),
-            self.max_no_improvement,
-            float(self.reassignment_ratio),
-            self.learning_rate,
-            seed,
+        after = (
+            nested(passes, stream, begun, self.max_iter, float(self.tol))
+            if self.batches == "nested"
+            else stream_steps(passes, stream, begun, StreamParameters.of(self, seed))
         )
-        for state in stream_steps(passes, stream, begun, parameters):
+        for state in after:
             yield (state,)
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
@@ -271,9 +255,8 @@ class MiniBatchKMeans(PartialFit, Exchange, Clusterer):
         """Set the attributes of the fitted model."""
         super().keep(passes, model)
         state, n_rows = model.state, passes.source.shape[0]
-        weights = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
         self.n_steps_ = state.n_iter
         if self.batches == "stream":
             self.n_iter_ = math.ceil(state.n_iter * min(self.batch_size, n_rows) / n_rows)
-        self.weight_sums_ = weights
+        self.weight_sums_ = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
         self.n_since_reassignment_ = 0

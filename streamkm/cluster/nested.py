@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,12 @@ from streamkm.tasks import fit as tasks
 from streamkm.typing import F64
 
 END_BALANCE: Final = 9.0  # on all rows, of squared error over squared drift, to stop
+
+
+def first_prefix(centers: F64, batch_size: int, n_rows: int) -> FitState:
+    """Return the state before the first pass: over a batch, or a row for every center."""
+    size = min(max(batch_size, len(centers)), n_rows)
+    return replace(FitState.start(centers, 0), extra={"prefix_rows": np.array([size])})
 
 
 def nested(

@@ -39,6 +39,18 @@ class StreamParameters:
     learning_rate: str
     seed: int
 
+    @classmethod
+    def of(cls, model: Any, seed: int) -> StreamParameters:
+        """Read an estimator's parameters."""
+        return cls(
+            model.max_iter,
+            float(model.tol),
+            model.max_no_improvement,
+            float(model.reassignment_ratio),
+            model.learning_rate,
+            seed,
+        )
+
 
 def best_start(passes: Passes, init: Any, seed: int, init_rows: int, sizes: tuple[int, int]) -> F64:
     """Return the start that serves other rows of the sample best.
@@ -96,6 +108,7 @@ def stream_steps(
     passes: Passes, stream: Stream, state: FitState, parameters: StreamParameters
 ) -> Iterator[FitState]:
     """Yield the state after every buffer of batches, until the model has stopped."""
+    warn_of_small(passes, stream.batch_size, len(state.centers))
     last = parameters.max_iter * stream.steps_per_epoch
     while not state.converged and state.n_iter < last:
         model = Steps.from_state(state)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.typing import ColumnSource, Rows, RowSource, SourceInfo
+from streamkm.data.wrapped import WrappedSource
+from streamkm.typing import Rows, RowSource
 
 
-class AlignedSource:
+class AlignedSource(WrappedSource):
     """Reads whole blocks of another source and keeps, in each thread, the last one.
 
     Ranges that are asked for in ascending order cost every block once; the
@@ -25,29 +26,9 @@ class AlignedSource:
     """
 
     def __init__(self, source: RowSource, block_rows: int) -> None:
-        self.source = source
+        super().__init__(source)
         self.block_rows = block_rows
         self._last = threading.local()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of features."""
-        return self.source.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The source's dtype."""
-        return self.source.dtype
-
-    @property
-    def info(self) -> SourceInfo:
-        """What the source says."""
-        return self.source.info
-
-    @property
-    def labels(self) -> ColumnSource | None:
-        """The source's labels."""
-        return self.source.labels
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`; a copy only where they lie in several blocks."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import numpy as np
+from streamkm.data.wrapped import WrappedSource
+from streamkm.typing import Rows, RowSource
 
-from streamkm.typing import ColumnSource, Rows, RowSource, SourceInfo
 
-
-class CachedSource:
+class CachedSource(WrappedSource):
     """Keeps what fits of another source; forgets it when pickled.
 
     Parameters
@@ -26,31 +25,11 @@ class CachedSource:
     """
 
     def __init__(self, source: RowSource, budget_bytes: int) -> None:
-        self.source = source
+        super().__init__(source)
         self.budget_bytes = budget_bytes
         self._blocks: dict[tuple[int, int], Rows] = {}
         self._used_bytes = 0
         self._lock = threading.Lock()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of features."""
-        return self.source.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The source's dtype."""
-        return self.source.dtype
-
-    @property
-    def info(self) -> SourceInfo:
-        """What the source says."""
-        return self.source.info
-
-    @property
-    def labels(self) -> ColumnSource | None:
-        """The source's labels."""
-        return self.source.labels
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`, from memory where they are kept."""
