@@ -74,8 +74,8 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
         mix; None for 64 MiB, at most 65536 rows. A larger one mixes better and
         reads less twice.
     half_life
-        `partial_fit` halves the weight of what it saw so long ago; None for
-        never.
+        `partial_fit` halves the weight of what it saw so long ago, `fit`
+        forgets nothing; None for never.
     time_unit
         Unit of `half_life`: "rows" or "batches".
     metric

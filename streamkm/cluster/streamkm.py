@@ -46,8 +46,8 @@ class StreamKM(Online, Exchange, Clusterer):
     random_state
         Seed of all randomness; by default a fresh one, kept as `seed_`.
     half_life
-        `partial_fit` halves the weight of what it saw so long ago; None for
-        never.
+        `partial_fit` halves the weight of what it saw so long ago, `fit`
+        forgets nothing; None for never.
     time_unit
         Unit of `half_life`: "rows" or "batches".
     metric
