@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamKMError as error:
         return _fail(error, words)
     except KeyboardInterrupt:
-        advice = "convert and fit --run go on where they stopped: run the same command again"
+        advice = (
+            "convert and fit --run go on where they stopped: run the same command again, or resume"
+        )
         print(f"streamkm: interrupted; {advice}", file=sys.stderr, flush=True)
         return INTERRUPTED
     except BrokenPipeError:

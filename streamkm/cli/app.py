@@ -16,6 +16,7 @@ from streamkm.cli.options import LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PA
 from streamkm.cli.session import report, session
 from streamkm.cluster import ALGORITHMS, AlgorithmRow
 
+ENDLESS = ("half_life", "time_unit")  # of partial_fit, which has no command
 DESCRIPTION = """k-means for data that does not fit in memory.
 
 Convert once, then fit, resume, label and judge in streaming passes:
@@ -35,6 +36,7 @@ def make_app(words: Sequence[str]) -> App:
         help=DESCRIPTION,
         version=f"streamkm {streamkm.__version__}",
         help_format="markdown",
+        suppress_keyboard_interrupt=False,  # `main` says how to go on
     )
     app.command(_convert_command(), name="convert")
     app.command(info)
@@ -110,13 +112,14 @@ def _fit_command(row: AlgorithmRow) -> Any:
             Parameter(help="Folder for a checkpoint after every pass; `streamkm resume` goes on."),
         ],
     )
-    skip = ("executor", "memory_limit", "run_dir")
+    skip = ("executor", "memory_limit", "run_dir", *ENDLESS)
     derived = derived_parameters(cls.__init__, cls.__doc__ or "", skip)
     doc = f"""{row.summary}
 
     Example: streamkm fit {row.name} mnist.zarr model.zarr -k 10 --n-init 4 --random-state 0
     """
-    parameters = [*own, *derived, run, LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PARAMETER]
+    like = [LIKE_PARAMETER] if cls.can_renumber else []
+    parameters = [*own, *derived, run, *like, OVERWRITE_PARAMETER, RUNNING_PARAMETER]
     return make_command(body, parameters, row.name, doc)
 
 

@@ -41,7 +41,10 @@ def derived_parameters(
         names = [SHORT[parameter.name]] if parameter.name in SHORT else []
         converter = whole_number if hint in (int, int | None) else None
         settings = Parameter(
-            help=helps.get(parameter.name), alias=names or None, negative=(), converter=converter
+            help=helps.get(parameter.name),
+            alias=names or None,
+            negative=None if parameter.default is True else (),
+            converter=converter,
         )
         is_required = parameter.name in REQUIRED
         is_positional = parameter.default is inspect.Parameter.empty
@@ -58,9 +61,15 @@ def derived_parameters(
     return out
 
 
-def whole_number(hint: Any, tokens: Sequence[Token]) -> int:
-    """Read a whole number; 1.5 is refused, not rounded."""
-    return int(tokens[0].value)
+def whole_number(hint: Any, tokens: Sequence[Token]) -> int | None:
+    """Read a whole number, or "none" where that is allowed; 1.5 is refused, not rounded."""
+    word = tokens[0].value
+    if hint == int | None and word.lower() == "none":
+        return None
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is not a whole number") from None
 
 
 def command_type(hint: Any) -> Any:

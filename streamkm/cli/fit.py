@@ -51,7 +51,12 @@ def run_resume(run: Path, overwrite: bool, running: Running) -> None:
     path = RunDir(run).read().get("_model")
     if path is None:
         raise StoreError(f"{run}: this run was not started by `streamkm fit`")
-    refuse_taken(Path(path), overwrite)
+    if Path(path).exists() and not overwrite:
+        raise StoreExistsError(
+            f"{path} exists: the run is finished, or something else has its name; --overwrite "
+            "writes the model again"
+        )
+    check_replaceable(Path(path), "model")
     with session(running, "resume") as current:
         made = resume(run, executor=current.executor, memory_limit=current.memory_limit)
         made.save(path, overwrite=overwrite)
@@ -107,6 +112,7 @@ def fit_facts(model: Clusterer, path: Path) -> dict[str, Any]:
         "seed": model.seed_,
         "n_iter": model.n_iter_,
         "inertia": model.inertia_,
+        "inertia_of": model.inertia_of,
         "cluster_sizes": model.cluster_sizes_.tolist(),
         "passes": len(model.history_),
         "read_bytes": sum(record["bytes_read"] for record in model.history_),

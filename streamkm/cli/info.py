@@ -80,8 +80,15 @@ def model_facts(path: Path) -> dict[str, Any]:
         "inertia": None if np.isnan(model.inertia_) else model.inertia_,
         "cluster_sizes": model.cluster_sizes_.tolist(),
         "passes": len(model.history_),
-        "parameters": ", ".join(f"{k}={v}" for k, v in model.json_parameters().items())[:200],
+        "parameters": ", ".join(f"{k}={short(v)}" for k, v in model.json_parameters().items()),
     }
+
+
+def short(value: Any) -> str:
+    """Write a parameter; an array by its shape."""
+    if isinstance(value, dict) and "array" in value:
+        return " x ".join(str(n) for n in np.shape(value["array"])) + " array"
+    return str(value)
 
 
 def unfinished_facts(path: Path, staging: Path) -> dict[str, Any]:

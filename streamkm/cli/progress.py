@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.text import Text
 
 from streamkm.runtime.events import Event, GroupDone, PassDone, PassStarted
+
+WIDE: Final = 100  # columns of a terminal
 
 
 class RowsPerSecond(ProgressColumn):
@@ -40,7 +42,7 @@ class ProgressBar:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=32),
+            BarColumn(bar_width=32 if console.width >= WIDE else 12),
             TextColumn("{task.percentage:>3.0f}%"),
             RowsPerSecond(),
             TimeElapsedColumn(),

@@ -118,7 +118,7 @@ def written(name: str, value: Any) -> str:
         return f"{value:.1f} s"
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and name != "seed":
         return f"{value:,}"
     if isinstance(value, dict):
         return ", ".join(f"{key} {written(key, item)}" for key, item in value.items())

@@ -141,6 +141,11 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         check_is_fitted(self)
         save_model(self, path, overwrite=overwrite)
 
+    @property
+    def inertia_of(self) -> str | None:
+        """What `inertia_` was taken over, where that is not all rows as they are."""
+        return None
+
     def json_parameters(self) -> Json:
         """Return the parameters that decide the result, as JSON."""
         values = {k: v for k, v in self.get_params(deep=False).items() if k not in CIRCUMSTANCES}

@@ -22,7 +22,7 @@ from streamkm.cluster.partial import PartialFit
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState
 from streamkm.cluster.steps import RATES, Steps
-from streamkm.cluster.stream import Stream, buffer_rows_for
+from streamkm.cluster.stream import Stream, buffer_bytes, buffer_rows_for
 from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps
 from streamkm.runtime.base import Executor
 from streamkm.typing import I64, RowSource
@@ -71,7 +71,7 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
         doubles, up to all rows.
     shuffle_buffer
         Rows held in memory and mixed, for data that `convert --shuffle` did not
-        mix; None for 64 MiB, at most 65536 rows. A larger one mixes better and
+        mix; None for 64 MiB. A larger one mixes better and
         reads less twice.
     half_life
         `partial_fit` halves the weight of what it saw so long ago, `fit`
@@ -199,8 +199,7 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
 
     @property
     def _init_rows(self) -> int:
-        wanted = self.init_size or 3 * self.batch_size
-        return max(wanted, 3 * self.n_clusters if self.init_size is None else self.n_clusters)
+        return self.init_size or 3 * max(self.batch_size, self.n_clusters)
 
     def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the centers of all starts, or of all candidates."""
@@ -208,9 +207,7 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
 
     def held_bytes(self, rows: RowSource) -> int:
         """Return the size of the buffer, and of a batch beside it."""
-        n_rows = buffer_rows_for(rows, self.shuffle_buffer, self.batch_size)
-        row_bytes = rows.shape[1] * rows.dtype.itemsize
-        return (n_rows + min(self.batch_size, n_rows)) * row_bytes
+        return buffer_bytes(rows, self.shuffle_buffer, self.batch_size)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the best of the starts."""
@@ -225,8 +222,7 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
         self, passes: Passes, states: tuple[FitState, ...], seed: int
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the state after every buffer of batches, or every pass over the prefix."""
-        buffer_rows = buffer_rows_for(passes.source, self.shuffle_buffer, self.batch_size)
-        stream = Stream(passes, self.batch_size, buffer_rows, seed, self.n_clusters)
+        stream = self._stream(passes, seed)
         (begun,) = states
         after = (
             nested(passes, stream, begun, self.max_iter, float(self.tol))
@@ -235,6 +231,10 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
         )
         for state in after:
             yield (state,)
+
+    def _stream(self, passes: Passes, seed: int) -> Stream:
+        buffer_rows = buffer_rows_for(passes.source, self.shuffle_buffer, self.batch_size)
+        return Stream(passes, self.batch_size, buffer_rows, seed, self.n_clusters)
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the model with its final inertia, or the estimate of the last steps."""
@@ -254,9 +254,10 @@ class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
         super().keep(passes, model)
-        state, n_rows = model.state, passes.source.shape[0]
+        state = model.state
         self.n_steps_ = state.n_iter
         if self.batches == "stream":
-            self.n_iter_ = math.ceil(state.n_iter * min(self.batch_size, n_rows) / n_rows)
+            per_epoch = self._stream(passes, self.seed_).steps_per_epoch
+            self.n_iter_ = math.ceil(state.n_iter / per_epoch)
         self.weight_sums_ = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
         self.n_since_reassignment_ = 0

@@ -52,8 +52,9 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
         group.attrs.update({KEY: _attributes(model)})
         put_in_place(temporary, final)
     except OSError as error:
-        discard(temporary)
         raise StorageError(f"{final} cannot be written ({error})") from error
+    finally:
+        discard(temporary)
 
 
 def _attributes(model: Clusterer) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from streamkm.cluster.state import FitState
 from streamkm.errors import SourceError
 from streamkm.kernels.coreset_tree import CoresetPlan
 from streamkm.kernels.tile import Frame
+from streamkm.runtime.events import PassStarted
 from streamkm.runtime.serial import SerialExecutor
 from streamkm.tasks.base import refuse_bad_values
 from streamkm.typing import F64, Listener
@@ -143,7 +145,8 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
     if not len(made.rows):
         raise SourceError("all sample weights are zero")
     runner = SerialExecutor()
-    runner.listener = listener
+    if listener is not None:
+        runner.listener = lambda event: listener(_of_coreset(event))
     inner = KMeans(
         model.n_clusters,
         n_init=model.n_init,
@@ -168,3 +171,10 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
     }
     counts = np.maximum(np.rint(shares), mass > 0.0).astype(np.int64)
     return FitState(inner.cluster_centers_, counts, inertia=inner.inertia_, extra=extra)
+
+
+def _of_coreset(event: Any) -> Any:
+    """Say of a pass that it is one over the coreset."""
+    if isinstance(event, PassStarted):
+        return replace(event, title=f"on the coreset: {event.title}")
+    return event

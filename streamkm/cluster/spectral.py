@@ -177,6 +177,11 @@ class SpectralClustering(Clusterer):
         """Learn the moments and a sample that holds landmarks enough."""
         passes.look(max(2 * self.n_clusters, self.n_landmarks))
 
+    @property
+    def inertia_of(self) -> str | None:
+        """The embedding."""
+        return "the embedding"
+
     def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the products of all landmarks, and in the landmarks."""
         return self.n_landmarks * (self.n_landmarks + rows.shape[1])

@@ -10,13 +10,13 @@ limit or executor.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import pick
+from streamkm.cluster.stream_order import RUNS, StreamOrder
 from streamkm.data.aligned import AlignedSource
 from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
@@ -28,8 +28,6 @@ from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import F64, I64, ColumnSource, Rows, RowSource
 
 BUFFER_BYTES: Final = 64 << 20
-BUFFER_ROWS: Final = 1 << 16
-RUNS: Final = 64  # runs of neighbouring rows that fill a buffer
 TASK_PRODUCTS: Final = 1 << 25  # products that are worth a task: some milliseconds
 
 
@@ -42,57 +40,15 @@ def buffer_rows_for(rows: RowSource, buffer_rows: int | None, batch_size: int) -
     """Return the rows that are read together: whole batches, and no more than there are."""
     n_rows, n_features = rows.shape
     fitting = BUFFER_BYTES // (n_features * rows.dtype.itemsize)
-    wanted = min(fitting, BUFFER_ROWS) if buffer_rows is None else buffer_rows
+    wanted = fitting if buffer_rows is None else buffer_rows
     return min(max(wanted // batch_size, 1) * batch_size, n_rows)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOrder:
-    """Which row stands where in the stream.
-
-    Parameters
-    ----------
-    n_rows
-        Rows in all.
-    run_rows
-        Rows that stay neighbours.
-    runs
-        Where each run is taken from, shape (n_rows // run_rows,); None where
-        rows keep their order.
-    """
-
-    n_rows: int
-    run_rows: int
-    runs: I64 | None
-
-    @classmethod
-    def spread(cls, n_rows: int, run_rows: int, draws: np.random.Generator) -> StreamOrder:
-        """Return an order in which RUNS runs in a row come from all over the data.
-
-        The data is cut into RUNS parts, each in a random order of its own, and
-        the stream takes a run from every part in turn: rows that are sorted by
-        class come in nearly the proportions of the whole.
-        """
-        n_whole = n_rows // run_rows
-        edges = [n_whole * part // RUNS for part in range(RUNS + 1)]
-        shuffled = [first + draws.permutation(stop - first) for first, stop in pairwise(edges)]
-        turns = np.concatenate([np.arange(len(part)) for part in shuffled])
-        order = np.argsort(turns, kind="stable")
-        return cls(n_rows, run_rows, np.concatenate(shuffled)[order])
-
-    def ranges(self, start: int, stop: int) -> list[Block]:
-        """Return the row ranges at the stream's positions `start` to `stop`, in this order."""
-        if self.runs is None:
-            return [Block(start, stop)]
-        found = []
-        for position in range(start // self.run_rows, (stop - 1) // self.run_rows + 1):
-            # What is left of the rows after the last whole run stays last.
-            run = int(self.runs[position]) if position < len(self.runs) else position
-            shift = (run - position) * self.run_rows
-            low = max(position * self.run_rows, start) + shift
-            high = min((position + 1) * self.run_rows, stop) + shift
-            found.append(Block(low, high))
-        return found
+def buffer_bytes(rows: RowSource, buffer_rows: int | None, batch_size: int) -> int:
+    """Return the size of the buffer, and of a batch beside it."""
+    n_rows = buffer_rows_for(rows, buffer_rows, batch_size)
+    row_bytes = rows.shape[1] * rows.dtype.itemsize
+    return (n_rows + min(batch_size, n_rows)) * row_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +119,9 @@ class Stream:
         # Tasks read large batches themselves; small ones come from rows that are held here.
         is_remote = self._is_mixed and not passes.executor.shares_memory
         self._is_direct = (self._is_whole or is_remote) and not hasattr(raw, "read_groups")
+        self._kept = isinstance(raw, MemorySource) or (
+            isinstance(source, CachedSource) and source.holds_all
+        )
         self._order: tuple[int, StreamOrder] | None = None
         self._held: tuple[tuple[int, int], Rows, F64 | None] | None = None
 
@@ -176,6 +135,14 @@ class Stream:
         """Batches of one time through the data."""
         whole, rest = divmod(self.n_rows, self.buffer_rows)
         return whole * self.steps_per_buffer + -(-rest // self.batch_size)
+
+    @property
+    def reads(self) -> float:
+        """How often a block is decoded in one time through the data, about."""
+        if self._is_mixed or self._kept:
+            return 1.0
+        run_rows = max(self.buffer_rows // RUNS, 1)
+        return 1.0 + self._aligned.block_rows / run_rows
 
     def order(self, epoch: int) -> StreamOrder:
         """Return the order of one time through the data."""

@@ -24,6 +24,7 @@ from streamkm.tasks.base import PassStats
 from streamkm.typing import F64
 
 START_ITERATIONS: Final = 10
+MANY_READS: Final = 4.0
 WORTHWHILE_S: Final = 0.5  # of work in a step on a cluster, where a step itself costs 0.05 s
 PRODUCTS_PER_S: Final = 1e10  # of one worker
 
@@ -96,10 +97,23 @@ def warn_of_small(passes: Passes, batch_size: int, n_clusters: int) -> None:
     wanted = WORTHWHILE_S * PRODUCTS_PER_S * passes.executor.n_workers
     good = 1 << int(np.ceil(np.log2(max(wanted / (n_features * n_clusters), 1.0))))
     if batch_size < min(good // 4, n_rows):
-        advice = f"batch_size={good}" if good < n_rows else "executor='threads'"
+        advice = f"batch_size={good} keeps {passes.executor.n_workers} workers busy"
+        if good >= n_rows:
+            advice = "this data is small enough for executor='threads'"
         warnings.warn(
             f"a step of batch_size={batch_size} rows costs less than its way through the "
-            f"scheduler; {advice} keeps {passes.executor.n_workers} workers busy",
+            f"scheduler; {advice}",
+            stacklevel=6,
+        )
+
+
+def warn_of_unmixed(stream: Stream) -> None:
+    """Warn once where mixing the rows costs many reads; say what spares them."""
+    if stream.reads > MANY_READS:
+        warnings.warn(
+            f"the rows are not shuffled: mixing them decodes the data about {stream.reads:.0f} "
+            f"times over in each round; `convert --shuffle` them once, or give a shuffle_buffer "
+            f"larger than {stream.buffer_rows} rows",
             stacklevel=6,
         )
 
@@ -109,6 +123,7 @@ def stream_steps(
 ) -> Iterator[FitState]:
     """Yield the state after every buffer of batches, until the model has stopped."""
     warn_of_small(passes, stream.batch_size, len(state.centers))
+    warn_of_unmixed(stream)
     last = parameters.max_iter * stream.steps_per_epoch
     while not state.converged and state.n_iter < last:
         model = Steps.from_state(state)

@@ -202,6 +202,11 @@ class StreamKM(Online, Exchange, Clusterer):
         )
         self._stream = None
 
+    @property
+    def inertia_of(self) -> str | None:
+        """The coreset, where the rows were not read again."""
+        return None if self.refine_passes else "the coreset, an estimate"
+
     def n_zero(self, passes: Passes, model: Closed) -> int:
         """Return how many rows the coreset's pass found to be zero."""
         return int(model.state.extra["n_zero"][0])

@@ -31,6 +31,12 @@ class CachedSource(WrappedSource):
         self._used_bytes = 0
         self._lock = threading.Lock()
 
+    @property
+    def holds_all(self) -> bool:
+        """Whether all rows fit."""
+        n_rows, n_features = self.shape
+        return n_rows * n_features * self.dtype.itemsize <= self.budget_bytes
+
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`, from memory where they are kept."""
         key = (start, stop)

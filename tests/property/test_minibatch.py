@@ -11,7 +11,7 @@ from sklearn.cluster import MiniBatchKMeans as Reference
 import streamkm
 from streamkm import KMeans, MiniBatchKMeans
 from streamkm.cluster.nested import standard_errors
-from streamkm.cluster.stream import RUNS, StreamOrder
+from streamkm.cluster.stream_order import RUNS, StreamOrder
 from streamkm.kernels.exact_sum import ExactSum, integer_grid
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.runtime.serial import SerialExecutor
