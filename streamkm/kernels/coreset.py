@@ -12,10 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.assign import assign, distance_between
+from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.seeding import distances, plus_plus
+from streamkm.kernels.split_tree import grow_leaves
 from streamkm.kernels.tile import Frame, load_tile, readable
 from streamkm.typing import F32, F64, I64, Rows
 
@@ -73,7 +74,7 @@ def tree(
     native, table = readable(rows)
     order = np.arange(len(rows))
     starts = np.zeros(size + 1, np.int64)
-    n_leaves = _grow(native, table, weights, uniforms, order, starts)
+    n_leaves = grow_leaves(native, table, weights, uniforms, order, starts)
     edges = np.sort(starts[:n_leaves])
     masses = np.add.reduceat(weights[order], edges)
     steps = np.cumsum(weights[order])
@@ -176,90 +177,3 @@ def _mean(rows: Rows, table: F32 | None, weights: F64, mean: F64) -> None:  # pr
             mean[j] += weights[i] * tile[0, j]
     for j in range(rows.shape[1]):
         mean[j] /= total
-
-
-@compiled
-def _grow(
-    rows: Rows, table: F32 | None, weights: F64, uniforms: F64, order: I64, starts: I64
-) -> int:  # pragma: no cover - compiled
-    """Grow the tree; `order` then holds the rows leaf by leaf. Returns the number of leaves."""
-    n_rows, n_features = rows.shape
-    size = len(uniforms)
-    half = 1
-    while half < size:
-        half *= 2
-    costs = np.zeros(2 * half)  # a heap of sums over the costs of the leaves
-    stops = np.empty(size, np.int64)
-    closest = np.full(n_rows, np.inf)
-    point, tile = np.empty((1, n_features)), np.empty((1, n_features))
-    starts[0], stops[0] = 0, n_rows
-    first = _pick(order, weights, np.ones(n_rows), 0, n_rows, uniforms[0, 1] * weights.sum())
-    load_tile(rows, order[first], 1, table, point)
-    for i in range(n_rows):
-        load_tile(rows, i, 1, table, tile)
-        closest[i] = distance_between(tile[0], point[0])
-        costs[half] += weights[i] * closest[i]
-    _resum(costs, half)
-    for new in range(1, size):
-        if not costs[1] > 0.0:
-            return new
-        leaf = _descend(costs, half, uniforms[new, 0])
-        begin, end = starts[leaf], stops[leaf]
-        aim = uniforms[new, 1] * costs[half + leaf]
-        chosen = _pick(order, weights, closest, begin, end, aim)
-        load_tile(rows, order[chosen], 1, table, point)
-        low, high, cost_low, cost_high = begin, end, 0.0, 0.0
-        while low < high:
-            row = order[low]
-            load_tile(rows, row, 1, table, tile)
-            distance = distance_between(tile[0], point[0])
-            if distance < closest[row]:
-                closest[row] = distance
-                cost_high += weights[row] * distance
-                high -= 1
-                order[low], order[high] = order[high], row
-            else:
-                cost_low += weights[row] * closest[row]
-                low += 1
-        starts[new], stops[new], stops[leaf] = low, end, low
-        costs[half + leaf], costs[half + new] = cost_low, cost_high
-        _resum(costs, half + leaf)
-        _resum(costs, half + new)
-    return size
-
-
-@compiled
-def _pick(
-    order: I64, weights: F64, closest: F64, begin: int, end: int, aim: float
-) -> int:  # pragma: no cover - compiled
-    """Return the place where the running cost passes `aim`; never a row of no cost."""
-    found, total = begin, 0.0
-    for i in range(begin, end):
-        cost = weights[order[i]] * closest[order[i]]
-        if cost > 0.0:
-            found = i
-            total += cost
-            if total > aim:
-                return found
-    return found
-
-
-@compiled
-def _descend(costs: F64, half: int, uniform: float) -> int:  # pragma: no cover - compiled
-    """Return the leaf that a uniform number falls on, by cost."""
-    node, aim = 1, uniform * costs[1]
-    while node < half:
-        node *= 2
-        if (aim >= costs[node] and costs[node + 1] > 0.0) or not costs[node] > 0.0:
-            aim -= costs[node]
-            node += 1
-    return node - half
-
-
-@compiled
-def _resum(costs: F64, node: int) -> None:  # pragma: no cover - compiled
-    """Add up again the sums above a leaf."""
-    node //= 2
-    while node >= 1:
-        costs[node] = costs[2 * node] + costs[2 * node + 1]
-        node //= 2
