@@ -165,3 +165,20 @@ def test_a_saved_coreset_is_fitted_for_any_k_as_scikit_learn_would(rng):
         theirs = Reference(k, init=start, n_init=1, tol=0).fit(rows, sample_weight=made.weights)
         assert ours.inertia_ == pytest.approx(theirs.inertia_, rel=1e-6)
         assert cost(X, ours.cluster_centers_) == pytest.approx(ours.inertia_, rel=0.1)
+
+
+def test_what_does_not_fit_together_is_one_clear_error(rng):
+    X = rng.normal(size=(50, 3))
+    made = make_coreset(X, 2, random_state=0)
+    for other in (X[:, :2], X.astype(np.float32)):
+        with pytest.raises(SourceError, match="cannot be added"):
+            made + make_coreset(other, 2, random_state=0)
+    for bad in ({"n_clusters": 0}, {"coreset": "none"}, {"coreset_size": 0}):
+        with pytest.raises(SourceError, match="must be at least 1"):
+            make_coreset(X, **{"n_clusters": 2, **bad})
+    with pytest.raises(SourceError, match="weights are zero"):
+        make_coreset(X, 2, sample_weight=np.zeros(50))
+    with pytest.raises(SourceError, match="weights are zero"):
+        StreamKM(2).fit(X, sample_weight=np.zeros(50))
+    with pytest.raises(SourceError):
+        make_coreset(X[:0], 2)
