@@ -97,7 +97,8 @@ def sensitivity(
     learning", 2017, algorithm 2, with a k-means++ solution on a sample as the
     rough one. Their alpha, 16 (ln k + 2), is what is proved of k-means++; it is
     far above what greedy k-means++ costs, and drowns the term that draws rows of
-    small clusters: with 4 the worst error was a quarter of that with theirs.
+    small clusters: on four sets with one, the worst error of 20 seeds was 16 to
+    58 % with theirs, 5 to 13 % with 4.
     """
     n_rough = min(ROUGH_ROWS * n_clusters, len(rows))
     looked = np.sort(draws.permutation(len(rows))[:n_rough])
