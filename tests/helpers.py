@@ -1,4 +1,4 @@
-"""What several tests share: byte-for-byte comparison, heavy-tailed data, measured commands."""
+"""What several tests share: byte-for-byte comparison, data, costs, measured commands."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -87,3 +89,41 @@ def run_command(
         check=False,
         env={**os.environ, **environment},
     )
+
+
+def cost(rows: Any, centers: Any, weights: Any = None) -> float:
+    """By NumPy: the weighted sum of squared distances to the nearest centers."""
+    nearest = np.full(len(rows), np.inf)
+    for center in centers:
+        nearest = np.minimum(nearest, ((rows.astype(np.float64) - center) ** 2).sum(axis=1))
+    return float(nearest.sum() if weights is None else (nearest * weights).sum())
+
+
+def with_outliers(
+    rng: np.random.Generator, n_rows: int = 20_000, n_clusters: int = 8, n_features: int = 5
+) -> NDArray[np.float32]:
+    """Blobs, and fifty rows far outside."""
+    centers = rng.uniform(-20, 20, (n_clusters, n_features))
+    X = centers[rng.integers(n_clusters, size=n_rows)] + rng.normal(size=(n_rows, n_features))
+    X[rng.choice(n_rows, 50, replace=False)] = rng.uniform(-300, 300, (50, n_features))
+    return X.astype(np.float32)
+
+
+def sets_of_centers(
+    X: Any, rng: np.random.Generator, n_sets: int = 100, most: int = 8
+) -> Iterator[NDArray[np.float64]]:
+    """Data points, Gaussians, outliers, and uniform draws from the box."""
+    far = X[np.argsort(((X - X.mean(axis=0)) ** 2).sum(axis=1))[-50:]]
+    for i in range(n_sets):
+        k = int(rng.integers(1, most + 1))
+        yield (
+            X[rng.choice(len(X), k, replace=False)],
+            rng.normal(X.mean(axis=0), X.std(axis=0), (k, X.shape[1])),
+            far[rng.choice(50, k, replace=False)],
+            rng.uniform(X.min(axis=0), X.max(axis=0), (k, X.shape[1])),
+        )[i % 4].astype(np.float64)
+
+
+def bits(made: Any) -> tuple[bytes, bytes]:
+    """All that two coresets must agree in."""
+    return made.rows.tobytes(), made.weights.tobytes()

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 import streamkm
 from streamkm.cli.centers import centers
+from streamkm.cli.coreset import SUMMARY, coreset_command
 from streamkm.cli.derive import derived_parameters, make_command
 from streamkm.cli.options import LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PARAMETER, Running
 from streamkm.cli.session import report, session
@@ -44,6 +45,8 @@ def make_app(words: Sequence[str]) -> App:
     for row in ALGORITHMS if "fit" in words[:1] else ():
         fit.command(_fit_command(row), name=row.name)
     app.command(fit)
+    is_coreset = "coreset" in words[:1]
+    app.command(coreset_command() if is_coreset else App(help=SUMMARY), name="coreset")
     app.command(resume)
     what = "Write the cluster of every row."
     app.command(_write_command("predict", what, "labels.csv"), name="predict")

@@ -47,7 +47,7 @@ def derived_parameters(
             converter=converter,
         )
         is_required = parameter.name in REQUIRED
-        is_positional = parameter.default is inspect.Parameter.empty
+        is_positional = parameter.default is inspect.Parameter.empty and not is_required
         out.append(
             inspect.Parameter(
                 parameter.name,

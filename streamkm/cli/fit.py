@@ -129,8 +129,8 @@ def _moved(moves: F64 | None) -> dict[str, Any] | None:
     return {"median": float(np.median(moves)), "most": float(moves[most]), "cluster": most}
 
 
-def refuse_taken(model: Path, overwrite: bool) -> None:
+def refuse_taken(path: Path, overwrite: bool, kind: str = "model") -> None:
     """Refuse before hours of work a name that is taken."""
-    if model.exists() and not overwrite:
-        raise StoreExistsError(f"{model} exists; --overwrite replaces it")
-    check_replaceable(model, "model")
+    if path.exists() and not overwrite:
+        raise StoreExistsError(f"{path} exists; --overwrite replaces it")
+    check_replaceable(path, kind)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.data.dataset import Dataset
-from streamkm.data.spec import KEY
+from streamkm.data.spec import CORESET_KEY, KEY
 from streamkm.data.store import chunk_file, open_group, stored_bytes, writable_array
 from streamkm.errors import StoreError
 from streamkm.kernels.summary import Summary
@@ -37,6 +37,7 @@ def dataset_facts(path: Path) -> dict[str, Any]:
     x = dataset.array("X")
     moments = Summary.from_json(dataset.moments)
     names = ["X"] + (["y"] if spec.target_dtype is not None else [])
+    names += ["sample_weight"] if dataset.sample_weight is not None else []
     raw = spec.n_rows * spec.row_bytes
     stored = stored_bytes(path, ["X"])
     variance = moments.m2 / moments.weight
@@ -61,8 +62,20 @@ def dataset_facts(path: Path) -> dict[str, Any]:
         "source": spec.source,
         "shuffled": "no" if spec.shuffle_seed is None else f"seed {spec.shuffle_seed}",
         "dropped_rows": spec.n_dropped,
+        "coreset": coreset_facts(dataset),
         "fingerprint": spec.fingerprint[:16],
     }
+
+
+def coreset_facts(dataset: Dataset) -> str | None:
+    """Return what a coreset stands for, and how it was made; None for other stores."""
+    facts: Any = dataset.group.attrs.get(CORESET_KEY)
+    if not isinstance(facts, dict):
+        return None
+    return (
+        f"of {facts['n_rows']:,} rows, for {facts['n_clusters']} clusters; "
+        f"{facts['method']}, seed {facts['seed']}"
+    )
 
 
 def model_facts(path: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from streamkm.cluster.arguments import seed_of, weights_of
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import as_rows, shipped
 from streamkm.data.aligned import AlignedSource
-from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
-from streamkm.data.layout import plan_groups
+from streamkm.data.layout import Group, plan_groups
+from streamkm.data.spec import CORESET_KEY
 from streamkm.data.weighted import write_weighted
 from streamkm.errors import SourceError, StoreError
 from streamkm.kernels.coreset import REDUCERS
@@ -29,8 +29,8 @@ from streamkm.typing import F64, Rows, RowSource
 
 SIZE_PER_CLUSTER: Final = 200
 ADDED: Final = 62  # level of sums of coresets, among the keys of the tree
-KEY: Final = "streamkm_coreset"
 NODES: Final = 4  # coresets that a task holds beside its leaf, for each doubling of the rows
+GROUP_CHUNKS: Final = 4  # of the store, at least, in a group
 PART_GROUPS: Final = 64  # groups between two checkpoints
 
 
@@ -69,6 +69,10 @@ class Coreset:
     sample_shape: tuple[int, ...] = ()
     source: str = "coreset"
 
+    def __post_init__(self) -> None:
+        if not len(self.rows):
+            raise SourceError("all sample weights are zero")
+
     def __add__(self, other: Coreset) -> Coreset:
         """Return the coreset of both data sets together, as large as the larger one."""
         same = self.rows.shape[1:] == other.rows.shape[1:] and self.rows.dtype == other.rows.dtype
@@ -98,7 +102,7 @@ class Coreset:
             "moments": moments.result().summary().to_json(),
             "sample_shape": self.sample_shape,
             "source": self.source,
-            KEY: {"n_rows": self.n_rows, **plan},
+            CORESET_KEY: {"n_rows": self.n_rows, **plan},
         }
         write_weighted(path, self.rows, self.weights, facts, overwrite=overwrite)
 
@@ -112,7 +116,7 @@ class Coreset:
             If the store holds none.
         """
         store = Dataset(path)
-        facts: Any = store.group.attrs.get(KEY)
+        facts: Any = store.group.attrs.get(CORESET_KEY)
         weights = store.sample_weight
         if not isinstance(facts, dict) or weights is None:
             raise StoreError(f"{path}: a store, but not of a coreset")
@@ -165,21 +169,21 @@ def make_coreset(
     One pass over the rows; memory does not grow with them. The bits depend on
     the data, the parameters and the seed alone.
     """
-    if n_clusters < 1 or coreset not in REDUCERS or (coreset_size or 1) < 1:
+    size = SIZE_PER_CLUSTER * n_clusters if coreset_size is None else coreset_size
+    if n_clusters < 1 or coreset not in REDUCERS or size < 1:
         raise SourceError(
             f"n_clusters and coreset_size must be at least 1, coreset one of "
             f"{', '.join(REDUCERS)}; got {n_clusters}, {coreset_size} and {coreset!r}"
         )
     rows = as_rows(X)
     weights = weights_of(rows, sample_weight)
-    size = coreset_size or SIZE_PER_CLUSTER * n_clusters
     plan = CoresetPlan(size, coreset, n_clusters, seed_of(random_state))
     runner = make_executor(executor)
     try:
         with shipped(rows, weights, runner) as (source, mass):
             runner.preflight(source if not isinstance(source, MemorySource) else None)
             passes = Passes(source, mass, runner, memory_limit, coreset_values(rows, plan))
-            *_, (tree, _) = grow(passes, plan, CoresetTree(plan), 0)
+            *_, (tree, _) = grow(passes, plan, CoresetTree(plan), 0, is_only=True)
     finally:
         if executor is None or isinstance(executor, str):
             runner.close()
@@ -196,12 +200,28 @@ def coreset_values(rows: RowSource, plan: CoresetPlan) -> int:
     return min(held * plan.size, 2 * n_rows + held) * row_bytes // 64
 
 
+def leaf_groups(source: RowSource, leaf_rows: int) -> list[Group]:
+    """Cut the rows into groups of whole leaves, whatever the memory limit is.
+
+    A chunk in which two groups meet is read for both, so that groups are
+    several chunks long.
+    """
+    (n_rows, n_features), info = source.shape, source.info
+    stretch = leaf_rows * max(GROUP_CHUNKS * info.natural_rows // leaf_rows, 1)
+    row_bytes = n_features * source.dtype.itemsize
+    groups = plan_groups(n_rows, row_bytes, stretch, is_sequential=info.is_sequential)
+    return [replace(group, block_rows=leaf_rows) for group in groups]
+
+
 def grow(
-    passes: Passes, plan: CoresetPlan, tree: CoresetTree, done: int
+    passes: Passes, plan: CoresetPlan, tree: CoresetTree, done: int, *, is_only: bool
 ) -> Iterator[tuple[CoresetTree, int]]:
-    """Yield the tree, and how many parts of the pass it has taken in, after each part."""
-    source: Any = passes.source
-    raw: Any = source.source if isinstance(source, CachedSource) else source
+    """Yield the tree, and how many parts of the pass it has taken in, after each part.
+
+    Rows are kept in memory only for passes that follow.
+    """
+    raw: Any = passes.release()
+    source: Any = raw if is_only else passes.source
     n_rows, n_features = source.shape
     row_bytes = n_features * source.dtype.itemsize
     groups: Any
@@ -209,10 +229,10 @@ def grow(
         source = raw.evenly(plan.leaf_rows)  # a chunk of the array is a leaf
         groups = source.read_groups()
     else:
-        source = AlignedSource(source, passes.block_rows)
-        groups = plan_groups(
-            n_rows, row_bytes, plan.leaf_rows, is_sequential=source.info.is_sequential
-        )
+        unit = source.info.natural_rows
+        leaf = -(-plan.leaf_rows // unit) * unit  # in whole chunks: no need to hold more
+        source = AlignedSource(source, min(passes.block_rows, leaf if is_only else n_rows))
+        groups = leaf_groups(source, plan.leaf_rows)
     context = CoresetContext(source, passes.weights, plan, 4 * plan.size * row_bytes)
     n_parts = -(-len(groups) // PART_GROUPS)
     for part in range(done, n_parts):

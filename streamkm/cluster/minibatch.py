@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
-from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.given import GivenStart
 from streamkm.cluster.init import values_per_center
 from streamkm.cluster.lloyd import Closed, closed
@@ -28,7 +27,7 @@ from streamkm.runtime.base import Executor
 from streamkm.typing import I64, RowSource
 
 
-class MiniBatchKMeans(PartialFit, GivenStart, Exchange, Clusterer):
+class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
     """k-means by small steps along the stream of rows.
 
     Parameters

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any, Final, Self
 
@@ -16,17 +17,21 @@ from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.matching import match
 from streamkm.cluster.state import FitState
-from streamkm.errors import SourceError
+from streamkm.data.layout import Block, block_rows_for
 from streamkm.kernels.coreset_tree import CoresetPlan
 from streamkm.kernels.tile import Frame
+from streamkm.runtime import make_executor
 from streamkm.runtime.events import PassStarted
-from streamkm.runtime.serial import SerialExecutor
-from streamkm.tasks.base import refuse_bad_values
-from streamkm.typing import F64, Listener
+from streamkm.runtime.memory import MAX_BLOCK_BYTES
+from streamkm.tasks.base import read_weights, refuse_bad_values
+from streamkm.typing import F64, Listener, Rows, RowSource
 
 SOLVED: Final = frozenset(
-    ("cluster_centers_", "cluster_sizes_", "inertia_", "n_iter_", "frame_", "coreset_")
-)
+    (
+        "cluster_centers_", "cluster_sizes_", "inertia_", "n_iter_", "frame_",
+        "coreset_rows_", "coreset_weights_", "n_seen_",
+    )
+)  # fmt: skip
 
 
 class Online(Fitted):
@@ -40,9 +45,25 @@ class Online(Fitted):
     half_life: float | None
     time_unit: str
 
-    coreset_: Coreset
+    stored = ("coreset_rows", "coreset_weights", "n_seen")
+    coreset_rows_: Rows
+    coreset_weights_: F64
+    n_seen_: int
+    _source: str = "coreset"
     _stream: CoresetStream | None = None
     _ids: F64 | None = None  # centers whose ids the next ones take over
+
+    @property
+    def coreset_(self) -> Coreset:
+        """The `Coreset`: rows, weights, `save`, and `+` with others."""
+        rows, weights, n_rows = self.coreset_rows_, self.coreset_weights_, self.n_seen_
+        plan = self.plan(self.seed_)
+        return Coreset(rows, weights, n_rows, plan, self.sample_shape_, self._source)
+
+    @property
+    def n_values(self) -> int:
+        """How many numbers label rows: the centers alone."""
+        return int(self.cluster_centers_.size)
 
     def plan(self, seed: int) -> CoresetPlan:
         """Return how rows become a coreset."""
@@ -53,8 +74,10 @@ class Online(Fitted):
         """Take in the next rows of a stream, in bounded memory.
 
         The coreset is that of one pass over all rows so far, however they were
-        portioned. It is clustered when a result is asked for, and its clusters
-        then keep the ids of those before.
+        portioned; after `fit`, or from a saved model, the stream goes on from
+        the coreset. It is clustered when a result is asked for, and its clusters
+        then keep the ids of those before. Bad rows are refused, and with them
+        the whole call: the model stays as it was.
 
         Parameters
         ----------
@@ -64,20 +87,29 @@ class Online(Fitted):
             Ignored.
         sample_weight
             Weights, shape (n_samples,), not negative.
+
+        Raises
+        ------
+        BadRowsError
+            If rows hold NaN or infinity.
         """
         self.check_parameters()
         is_first = not self.__sklearn_is_fitted__()
         rows = self._rows(X, reset=is_first)
         weights = weights_of(rows, sample_weight)
-        stream = self._begun(is_first=is_first, sample_shape=rows.info.sample_shape)
-        n_rows, step = rows.shape[0], stream.plan.leaf_rows
-        for start in range(0, n_rows, step):
-            part = rows.read(start, min(start + step, n_rows))
-            refuse_bad_values(part, start)
+        seed = self._seed() if is_first else self.seed_
+        stream = self._next_stream(seed, is_first=is_first)
+        for block in plan_blocks(rows):
+            part = rows.read(block.start, block.stop)
+            refuse_bad_values(part, block.start)
             mass = np.ones(len(part))
             if weights is not None:
-                mass = np.asarray(weights.read(start, start + len(part)), np.float64)
-            stream.add(part, mass, is_new_batch=start == 0)
+                mass = read_weights(weights, block.start, block.stop)
+            stream.add(part, mass, is_new_batch=block.start == 0)
+        if is_first:
+            self.seed_, self.fingerprint_, self.history_ = seed, "", []
+            self.sample_shape_ = rows.info.sample_shape
+        self._stream = stream
         self._ids = self.__dict__.get("cluster_centers_", self._ids)
         for name in (*SOLVED, "labels_"):
             self.__dict__.pop(name, None)
@@ -89,18 +121,15 @@ class Online(Fitted):
             self.partial_fit(batch)
         return self
 
-    def _begun(self, *, is_first: bool, sample_shape: tuple[int, ...]) -> CoresetStream:
-        """Return the stream: a new one, or one that begins with what was fitted."""
-        if self._stream is None:
-            if is_first:
-                self.seed_ = self._seed()
-                self.sample_shape_, self.fingerprint_, self.history_ = sample_shape, "", []
-            by_batch = self.time_unit == "batches"
-            self._stream = CoresetStream(self.plan(self.seed_), self.half_life, by_batch=by_batch)
-            if not is_first:
-                before = self.coreset_
-                self._stream.begin(before.rows, before.weights, before.n_rows)
-        return self._stream
+    def _next_stream(self, seed: int, *, is_first: bool) -> CoresetStream:
+        """Return a stream to add to: a copy, a new one, or one that begins with what was fitted."""
+        if self._stream is not None:
+            return copy(self._stream)
+        by_batch = self.time_unit == "batches"
+        stream = CoresetStream(self.plan(seed), self.half_life, by_batch=by_batch)
+        if not is_first:
+            stream.begin(self.coreset_rows_, self.coreset_weights_, self.n_seen_)
+        return stream
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._stream is not None or "cluster_centers_" in self.__dict__
@@ -118,8 +147,19 @@ class Online(Fitted):
         self.cluster_centers_ = state.centers[order]
         self.cluster_sizes_ = state.counts[order]
         self.inertia_, self.n_iter_ = state.inertia, int(state.extra["n_iter"][0])
-        self.frame_, self.coreset_ = frame_of(state.extra), made
+        self.frame_ = frame_of(state.extra)
+        self.coreset_rows_, self.coreset_weights_ = made.rows, made.weights
+        self.n_seen_ = made.n_rows
         return self.__dict__[name]
+
+
+def plan_blocks(rows: RowSource) -> Iterator[Block]:
+    """Yield what to read at once: whole chunks, of at most 32 MiB."""
+    (n_rows, n_features), unit = rows.shape, rows.info.natural_rows
+    row_bytes = n_features * rows.dtype.itemsize
+    step = block_rows_for(n_rows, row_bytes, unit, MAX_BLOCK_BYTES)
+    for start in range(0, n_rows, step):
+        yield Block(start, min(start + step, n_rows))
 
 
 def unsolved(n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
@@ -140,11 +180,13 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
     Raises
     ------
     SourceError
-        If nothing in it has weight, or it has fewer rows than clusters.
+        If fewer rows than clusters were read.
     """
-    if not len(made.rows):
-        raise SourceError("all sample weights are zero")
-    runner = SerialExecutor()
+    rows, weights = made.rows, made.weights
+    if len(rows) < model.n_clusters <= made.n_rows:  # as few rows are different
+        copies = np.arange(model.n_clusters) % len(rows)
+        rows, weights = rows[copies], (weights / np.bincount(copies))[copies]
+    runner = make_executor("threads")  # here: it is in memory
     if listener is not None:
         runner.listener = lambda event: listener(_of_coreset(event))
     inner = KMeans(
@@ -158,12 +200,12 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is to say is said of all rows
-        inner.fit(made.rows, sample_weight=made.weights)
-    mass = np.bincount(inner.labels_, made.weights, len(inner.cluster_centers_))
+        inner.fit(rows, sample_weight=weights)
+    mass = np.bincount(inner.labels_, weights, len(inner.cluster_centers_))
     shares = mass / mass.sum() * made.n_rows
     extra = {
-        "rows": made.rows,
-        "weights": made.weights,
+        "coreset_rows": made.rows,
+        "coreset_weights": made.weights,
         "n_iter": np.array([inner.n_iter_]),
         "frame_shift": inner.frame_.shift,
         "is_unit": np.array([inner.frame_.is_unit]),

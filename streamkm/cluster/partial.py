@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+
 from streamkm.cluster.arguments import weights_of
-from streamkm.cluster.fitted import Fitted
+from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.forgetting import fade_of, forget_jumps, swapped
 from streamkm.cluster.init import Seeding, make_starts
 from streamkm.cluster.passes import Passes
@@ -19,7 +21,7 @@ from streamkm.tasks import fit as tasks
 from streamkm.typing import F64, ColumnSource, RowSource
 
 
-class PartialFit(Fitted):
+class PartialFit(Exchange):
     """The step-by-step half of `MiniBatchKMeans`."""
 
     _start: Any
@@ -32,6 +34,18 @@ class PartialFit(Fitted):
     n_steps_: int
     weight_sums_: F64
     n_since_reassignment_: int
+
+    @classmethod
+    def from_centers(cls, centers: Any, **parameters: Any) -> Self:
+        """Return a fitted model with given centers, as `KMeans.from_centers`.
+
+        `partial_fit` goes on from them: a center weighs as many rows as its
+        cluster is known to have.
+        """
+        model = super().from_centers(centers, **parameters)
+        model.weight_sums_ = model.cluster_sizes_.astype(np.float64)
+        model.n_steps_ = model.n_since_reassignment_ = 0
+        return model
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take in one batch.

@@ -113,7 +113,11 @@ class Stream:
         self._passes = passes
         self._seed = seed
         self._is_mixed = is_mixed(raw)
-        self._aligned = AlignedSource(source, passes.block_rows)
+        self._run_rows = self.n_rows if self._is_mixed else max(buffer_rows // RUNS, 1)
+        # Whole chunks at a time, and no more of them than a run fills.
+        unit = source.info.natural_rows
+        whole = max(unit, self._run_rows // unit * unit)
+        self._aligned = AlignedSource(source, min(whole, passes.block_rows))
         self._task_rows = max(TASK_PRODUCTS // (n_features * n_clusters), 1)
         self._is_whole = self.batch_size == buffer_rows
         # Tasks read large batches themselves; small ones come from rows that are held here.
@@ -137,21 +141,24 @@ class Stream:
         return whole * self.steps_per_buffer + -(-rest // self.batch_size)
 
     @property
+    def n_bytes(self) -> int:
+        """Size of the data, decoded."""
+        return self.n_rows * self._aligned.shape[1] * self._aligned.dtype.itemsize
+
+    @property
     def reads(self) -> float:
         """How often a block is decoded in one time through the data, about."""
         if self._is_mixed or self._kept:
             return 1.0
-        run_rows = max(self.buffer_rows // RUNS, 1)
-        return 1.0 + self._aligned.block_rows / run_rows
+        return 1.0 + self._aligned.block_rows / self._run_rows
 
     def order(self, epoch: int) -> StreamOrder:
         """Return the order of one time through the data."""
         if self._is_mixed:
             return StreamOrder(self.n_rows, self.n_rows, None)
         if self._order is None or self._order[0] != epoch:
-            run_rows = max(self.buffer_rows // RUNS, 1)
             draws = generator(self._seed, STREAM, epoch)
-            self._order = epoch, StreamOrder.spread(self.n_rows, run_rows, draws)
+            self._order = epoch, StreamOrder.spread(self.n_rows, self._run_rows, draws)
         return self._order[1]
 
     def batch(self, step: int) -> Batch:

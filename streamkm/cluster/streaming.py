@@ -25,6 +25,7 @@ from streamkm.typing import F64
 
 START_ITERATIONS: Final = 10
 MANY_READS: Final = 4.0
+LARGE_BYTES: Final = 256 << 20  # of data, below which nobody waits for reads
 WORTHWHILE_S: Final = 0.5  # of work in a step on a cluster, where a step itself costs 0.05 s
 PRODUCTS_PER_S: Final = 1e10  # of one worker
 
@@ -109,7 +110,7 @@ def warn_of_small(passes: Passes, batch_size: int, n_clusters: int) -> None:
 
 def warn_of_unmixed(stream: Stream) -> None:
     """Warn once where mixing the rows costs many reads; say what spares them."""
-    if stream.reads > MANY_READS:
+    if stream.reads > MANY_READS and stream.n_bytes > LARGE_BYTES:
         warnings.warn(
             f"the rows are not shuffled: mixing them decodes the data about {stream.reads:.0f} "
             f"times over in each round; `convert --shuffle` them once, or give a shuffle_buffer "

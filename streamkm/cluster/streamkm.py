@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -34,7 +34,9 @@ class StreamKM(Online, Exchange, Clusterer):
     coreset
         How rows are chosen: "tree" (StreamKM++: the surest), "sensitivity", or
         "lightweight" (the fastest; it may miss a small cluster near the mean
-        of all rows).
+        of all rows: where 50 of 20 000 rows lay tight beside it, the cost of
+        centers that leave them out was wrong by 100 % in the median of 12
+        seeds, and by less than 0.1 % with the others).
     coreset_size
         Rows of the coreset; None for 200 * n_clusters.
     refine_passes
@@ -47,7 +49,11 @@ class StreamKM(Online, Exchange, Clusterer):
         Seed of all randomness; by default a fresh one, kept as `seed_`.
     half_life
         `partial_fit` halves the weight of what it saw so long ago, `fit`
-        forgets nothing; None for never.
+        forgets nothing; None for never. The clusters are those of the faded
+        rows: m half-lives after all of them have jumped, what was before still
+        has 2**-m of the weight, and draws centers by its squared distance. In a
+        test with jumps of twenty standard deviations the centers had followed
+        after eight half-lives, not after two (`MiniBatchKMeans` had).
     time_unit
         Unit of `half_life`: "rows" or "batches".
     metric
@@ -138,6 +144,18 @@ class StreamKM(Online, Exchange, Clusterer):
         self.memory_limit = memory_limit
         self.run_dir = run_dir
 
+    @classmethod
+    def from_centers(cls, centers: Any, **parameters: Any) -> Self:
+        """Return a fitted model with given centers, as `Exchange.from_centers`.
+
+        For `partial_fit`, the centers stand for the rows of their clusters.
+        """
+        model = super().from_centers(centers, **parameters)
+        model.coreset_rows_ = model.cluster_centers_
+        model.coreset_weights_ = model.cluster_sizes_.astype(np.float64)
+        model.n_seen_ = int(model.cluster_sizes_.sum())
+        return model
+
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
         check_whole(self, "n_clusters", "n_init", "max_iter")
@@ -172,7 +190,7 @@ class StreamKM(Online, Exchange, Clusterer):
         if not len(state.centers):
             begun = CoresetTree.from_arrays(plan, state.extra), int(state.extra["done"][0])
             tree = begun[0]
-            for grown, done in grow(passes, plan, *begun):
+            for grown, done in grow(passes, plan, *begun, is_only=not self.refine_passes):
                 tree = grown
                 yield (unsolved(n_features, tree.to_arrays(), done),)
             made = Coreset(*tree.result(), n_rows, plan, info.sample_shape, info.name)
@@ -194,12 +212,8 @@ class StreamKM(Online, Exchange, Clusterer):
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
         super().keep(passes, model)
-        extra, info = model.state.extra, passes.source.info
-        self.n_iter_ = int(extra["n_iter"][0]) + model.state.n_iter
-        n_rows, plan = passes.source.shape[0], self.plan(self.seed_)
-        self.coreset_ = Coreset(
-            extra["rows"], extra["weights"], n_rows, plan, info.sample_shape, info.name
-        )
+        self.n_iter_ = int(model.state.extra["n_iter"][0]) + model.state.n_iter
+        self.n_seen_, self._source = passes.source.shape[0], passes.source.info.name
         self._stream = None
 
     @property

@@ -16,6 +16,7 @@ from streamkm.typing import Json
 
 FORMAT_VERSION: Final = 1
 KEY: Final = "streamkm"
+CORESET_KEY: Final = "streamkm_coreset"  # what a coreset says of itself besides
 
 
 @dataclass(frozen=True, slots=True)

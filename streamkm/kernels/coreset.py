@@ -21,6 +21,7 @@ from streamkm.kernels.tile import Frame, load_tile, readable
 from streamkm.typing import F32, F64, I64, Rows
 
 ROUGH_ROWS: Final = 64  # rows a cluster, that the rough solution of "sensitivity" looks at
+ROUGH_COST: Final = 4.0  # of the rough solution, in units of the best one's
 
 Reducer = Callable[[Rows, F64, int, int, np.random.Generator], tuple[I64, F64]]
 
@@ -94,7 +95,10 @@ def sensitivity(
     ----------
     Bachem, Lucic & Krause, "Practical coreset constructions for machine
     learning", 2017, algorithm 2, with a k-means++ solution on a sample as the
-    rough one.
+    rough one. Their alpha, 16 (ln k + 2), is what is proved of k-means++; it is
+    far above what greedy k-means++ costs, and drowns the term that draws rows of
+    small clusters: on four sets with one, the worst error of 20 seeds was 16 to
+    58 % with theirs, 5 to 13 % with 4.
     """
     n_rough = min(ROUGH_ROWS * n_clusters, len(rows))
     looked = np.sort(draws.permutation(len(rows))[:n_rough])
@@ -108,11 +112,10 @@ def sensitivity(
     mean_cost = (weights * sq_dist).sum() / total
     masses = np.bincount(labels, weights, k)
     costs = np.bincount(labels, weights * sq_dist, k)
-    alpha = 16.0 * (np.log(k) + 2.0)
     bound = 4.0 * total / masses[labels]
     if mean_cost > 0.0:
-        spread = alpha * sq_dist + 2.0 * alpha * costs[labels] / masses[labels]
-        bound = bound + spread / mean_cost
+        spread = sq_dist + 2.0 * costs[labels] / masses[labels]
+        bound = bound + ROUGH_COST * spread / mean_cost
     return _sampled(weights, weights * bound, size, draws)
 
 

@@ -111,7 +111,9 @@ class CoresetTree:
         node = self.nodes[ordered[-1]]
         for step, place in enumerate(reversed(ordered[:-1])):
             node = self.plan.reduce(*joined((self.nodes[place], node)), TOP, step)
-        return node
+        rows, weights = node
+        has_weight = weights > 0.0  # old weight may have faded to nothing
+        return (rows, weights) if has_weight.all() else (rows[has_weight], weights[has_weight])
 
     def to_arrays(self) -> dict[str, Any]:
         """Return the nodes as arrays by name, for a checkpoint."""

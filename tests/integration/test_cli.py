@@ -124,11 +124,60 @@ def test_info_shows_stores_models_and_what_is_unfinished(store, run):
     assert "run the same convert command again" in out
 
 
+def test_a_coreset_is_made_shown_and_fitted(run):
+    run("convert", "blobs:20000x6?centers=5", "x.zarr")
+    words = ("coreset", "x.zarr", "c.zarr", "-k", 5, "--random-state", 3)
+    status, out, _ = run(*words, "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert (facts["rows"], facts["rows_kept"], facts["seed"]) == (20_000, 1000, 3)
+    assert facts["total_weight"] == pytest.approx(20_000)
+    assert facts["peak_memory_bytes"] > 0
+    assert facts["seconds"] > 0
+    made = streamkm.make_coreset("x.zarr", 5, random_state=3)
+    assert streamkm.Coreset.open("c.zarr").rows.tobytes() == made.rows.tobytes()
+    shown = " ".join(run("info", "c.zarr")[1].split())
+    assert "of 20,000 rows, for 5 clusters; tree, seed 3" in shown
+    assert json.loads(run("info", "x.zarr", "--json")[1])["coreset"] is None
+    status, out, _ = run("fit", "kmeans", "c.zarr", "m.zarr", "-k", 5, "--json")
+    assert status == 0
+    assert sum(json.loads(out)["cluster_sizes"]) == 1000
+    score = json.loads(run("score", "m.zarr", "x.zarr", "--json")[1])
+    assert score["inertia"] == pytest.approx(json.loads(out)["inertia"], rel=0.1)
+    smaller = ("--coreset", "sensitivity", "--coreset-size", 70, "--overwrite")
+    assert run(*words, *smaller)[0] == 0
+    assert len(streamkm.Coreset.open("c.zarr").rows) <= 70
+    assert not list(Path().glob("*.partial"))
+
+
+def test_a_coreset_refuses_before_it_reads(store, run, monkeypatch):
+    run("coreset", "x.zarr", "c.zarr", "-k", 2)
+    run("fit", "kmeans", "x.zarr", "m.zarr", "-k", 2)
+
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr(streamkm.cluster.coreset, "grow", never)
+    lines = {
+        ("coreset", "x.zarr", "c.zarr", "-k", 2): "--overwrite replaces it",
+        ("coreset", "x.zarr", "m.zarr", "-k", 2, "--overwrite"): "is not replaced",
+        ("coreset", "x.zarr", "x.zarr", "-k", 2, "--overwrite"): "its own rows",
+        ("coreset", "none.npy", "d.zarr", "-k", 2): "no such file",
+        ("coreset", "x.zarr", "d.zarr", "-k", 0): "at least 1",
+    }
+    for words, says in lines.items():
+        status, _, err = run(*words)
+        assert (status, says in err, err.count("\n")) == (1, True, 1), err
+    assert run("coreset", "x.zarr", "d.zarr")[0] == 2
+    assert run("coreset", "x.zarr", "d.zarr", "-k", 2, "--coreset", "best")[0] == 2
+
+
 def test_help_teaches_with_an_example(run):
     for words in (
         "convert",
         "info",
         "fit kmeans",
+        "coreset",
         "resume",
         "predict",
         "transform",

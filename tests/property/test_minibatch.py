@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,9 +14,13 @@ from sklearn.cluster import MiniBatchKMeans as Reference
 import streamkm
 from streamkm import KMeans, MiniBatchKMeans
 from streamkm.cluster.nested import standard_errors
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.stream import Stream
 from streamkm.cluster.stream_order import RUNS, StreamOrder
+from streamkm.cluster.streaming import warn_of_unmixed
 from streamkm.kernels.exact_sum import ExactSum, integer_grid
 from streamkm.kernels.lloyd import PartialSums
+from streamkm.runtime import make_executor
 from streamkm.runtime.serial import SerialExecutor
 from tests.helpers import heavy_tailed
 
@@ -187,6 +194,43 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(rng):
         loaded.partial_fit(batch)
     assert loaded.cluster_centers_.tobytes() == model.cluster_centers_.tobytes()
     assert loaded.n_steps_ == model.n_steps_
+
+
+def test_given_centers_are_saved_and_go_on(rng):
+    X = blobs(rng)
+    model = MiniBatchKMeans.from_centers(KMeans(6, random_state=0).fit(X))
+    model.save("model.zarr")
+    loaded = streamkm.load_model("model.zarr").partial_fit(X[:500])
+    assert loaded.n_steps_ == 1
+    assert np.abs(loaded.cluster_centers_ - model.cluster_centers_).max() < 1.0
+
+
+def test_the_stream_goes_at_most_max_iter_times_through_the_data(rng):
+    for n_rows, batch in ((3000, 700), (3000, 3000), (1000, 999)):
+        settings = {"max_iter": 2, "max_no_improvement": None, "batch_size": batch}
+        model = MiniBatchKMeans(6, random_state=0, **settings).fit(blobs(rng, n_rows))
+        assert model.n_iter_ == 2
+
+
+@pytest.mark.parametrize(("chunk_rows", "times"), [(100, 2.6), (6400, 101.0)])
+def test_runs_shorter_than_chunks_are_told_in_reads(rng, chunk_rows, times):
+    store = streamkm.convert(blobs(rng, 12_800), "x.zarr", chunk_rows=chunk_rows)
+    passes = Passes(store, None, make_executor("processes", 2), None, 100)
+    stream = Stream(passes, 64, 4096, 0, 6)
+    assert stream.reads == pytest.approx(times, abs=1.0)
+    mixed = streamkm.convert(blobs(rng, 12_800), "m.zarr", chunk_rows=chunk_rows, shuffle=True)
+    passes = Passes(mixed, None, make_executor("processes", 2), None, 100)
+    assert Stream(passes, 64, 4096, 0, 6).reads == 1.0
+
+
+def test_many_reads_of_large_data_warn_and_name_what_spares_them():
+    large = SimpleNamespace(reads=17.0, n_bytes=1 << 30, buffer_rows=512)
+    with pytest.warns(UserWarning, match=r"about 17 times over.*convert --shuffle.*512 rows"):
+        warn_of_unmixed(large)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unmixed(SimpleNamespace(reads=17.0, n_bytes=1 << 20, buffer_rows=512))
+        warn_of_unmixed(SimpleNamespace(reads=2.0, n_bytes=1 << 30, buffer_rows=512))
 
 
 def test_without_labels_the_rows_are_not_read_once_more(rng):
