@@ -35,7 +35,8 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
     n_clusters
         Number of clusters, at least 1.
     init
-        As for `KMeans`; looks at `init_size` rows of the stored sample.
+        "k-means++", "k-means||", "random", "gaussian", an array, a model or a
+        callable, as for `KMeans`; looks at `init_size` rows of the stored sample.
     max_iter
         The most times that the stream goes through the data.
     batch_size
@@ -66,8 +67,8 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         fade.
     batches
         "stream": steps over batches of `batch_size` rows; "nested": Lloyd on a
-        growing prefix of the stream, which begins with `batch_size` rows and
-        doubles, up to all rows.
+        growing prefix of the stream, which begins with `batch_size` rows, at
+        least 32 * n_clusters, and doubles, up to all rows.
     shuffle_buffer
         Rows held in memory and mixed, for data that `convert --shuffle` did not
         mix; None for 64 MiB. A larger one mixes better and

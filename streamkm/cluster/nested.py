@@ -16,12 +16,13 @@ from streamkm.kernels.lloyd import PartialSums
 from streamkm.tasks import fit as tasks
 from streamkm.typing import F64
 
-END_BALANCE: Final = 9.0  # on all rows, of squared error over squared drift, to stop
+FIRST_ROWS: Final = 32  # of the first prefix, for every center: fewer lead it astray
+END_BALANCE: Final = 64.0  # on all rows, of squared error over squared drift, to stop
 
 
 def first_prefix(centers: F64, batch_size: int, n_rows: int) -> FitState:
-    """Return the state before the first pass: over a batch, or a row for every center."""
-    size = min(max(batch_size, len(centers)), n_rows)
+    """Return the state before the first pass: over a batch, or 32 rows for every center."""
+    size = min(max(batch_size, FIRST_ROWS * len(centers)), n_rows)
     return replace(FitState.start(centers, 0), extra={"prefix_rows": np.array([size])})
 
 
@@ -35,7 +36,7 @@ def nested(
     would. The prefix doubles when the standard error of the centers, which
     only more rows can lower, passes their drift, which only more passes can.
     On all rows
-    a drift of a third of the error ends the fit.
+    a drift of an eighth of the error ends the fit.
 
     References
     ----------

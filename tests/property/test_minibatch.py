@@ -151,7 +151,7 @@ def test_nested_ends_near_converged_lloyd_in_fewer_rows(rng):
     model = MiniBatchKMeans(12, init=start, batches="nested", batch_size=1000).fit(X)
     assert model.inertia_ <= 1.01 * lloyd.inertia_ or model.n_iter_ < lloyd.n_iter_
     sizes = [record["rows"] for record in model.history_ if record["stage"] == "nested"]
-    assert sizes[0] == 1000
+    assert sizes[0] == 1000  # of which 32 * 12 would do
     assert sizes[-1] == 30_000
     assert all(b in (a, min(2 * a, 30_000)) for a, b in zip(sizes, sizes[1:], strict=False))
 
@@ -180,6 +180,22 @@ def test_ids_stay_where_nothing_changes(rng):
         model.partial_fit(centers[rng.integers(6, size=200)] + rng.normal(size=(200, 3)))
     assert np.abs(model.cluster_centers_ - centers).max() < 0.5
     assert model.weight_sums_.sum() == pytest.approx(200 / (1 - 2 ** (-0.2)), rel=0.02)
+
+
+@pytest.mark.parametrize("batches", ["stream", "nested"])
+def test_a_weight_is_so_many_rows_from_a_fixed_start(rng, batches):
+    X, times = blobs(rng, 600), rng.integers(1, 5, 600)
+    settings = {"init": X[:6], "reassignment_ratio": 0.0, "batches": batches}
+    if batches == "stream":
+        weighted = MiniBatchKMeans(6, **settings).partial_fit(X, sample_weight=times)
+        repeated = MiniBatchKMeans(6, **settings).partial_fit(np.repeat(X, times, axis=0))
+    else:
+        settings |= {"batch_size": 10_000, "max_iter": 1}  # its stop counts rows
+        weighted = MiniBatchKMeans(6, **settings).fit(X, sample_weight=times)
+        repeated = MiniBatchKMeans(6, **settings).fit(np.repeat(X, times, axis=0))
+    np.testing.assert_allclose(
+        weighted.cluster_centers_, repeated.cluster_centers_, rtol=1e-13, atol=1e-13
+    )
 
 
 def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(rng):
