@@ -17,13 +17,13 @@ from streamkm.tasks import fit as tasks
 from streamkm.typing import F64
 
 FIRST_ROWS: Final = 32  # of the first prefix, for every center: fewer lead it astray
-END_BALANCE: Final = 64.0  # on all rows, of squared error over squared drift, to stop
+LEAST_GAIN: Final = 4e-4  # of the inertia, in a pass over all rows, below which it ends
 
 
 def first_prefix(centers: F64, batch_size: int, n_rows: int) -> FitState:
     """Return the state before the first pass: over a batch, or 32 rows for every center."""
     size = min(max(batch_size, FIRST_ROWS * len(centers)), n_rows)
-    return replace(FitState.start(centers, 0), extra={"prefix_rows": np.array([size])})
+    return replace(FitState.start(centers, 0), extra={"prefix_rows": np.array([size, 0])})
 
 
 def nested(
@@ -34,9 +34,9 @@ def nested(
     Every row of the prefix counts once, with its present cluster: the sums are
     taken anew in each pass, which gives the bits that adding and taking back
     would. The prefix doubles when the standard error of the centers, which
-    only more rows can lower, passes their drift, which only more passes can.
-    On all rows
-    a drift of an eighth of the error ends the fit.
+    only more rows can lower, passes their drift, which only more passes can. On
+    all rows the fit ends with the first pass that lowers the inertia by less than
+    a 2500th.
 
     References
     ----------
@@ -65,7 +65,9 @@ def nested(
         is_settled = shift <= noise
         is_close = tol > 0.0 and (shift <= tol * passes.data.summary.mean_variance)
         inertia = float(spread.value().sum()) * (n_rows / size)
-        at_end = size == n_rows and (shift <= noise / END_BALANCE or is_close)
+        was_whole = state.extra["prefix_rows"][1] == n_rows
+        gains_little = was_whole and inertia > (1.0 - LEAST_GAIN) * state.inertia
+        at_end = size == n_rows and (gains_little or is_close or shift == 0.0)
         state = FitState(
             centers=centers,
             counts=part.counts,
@@ -73,7 +75,7 @@ def nested(
             inertia=inertia,
             center_shift=shift,
             converged=at_end or state.n_iter + 1 >= max_iter,
-            extra={"prefix_rows": np.array([min(2 * size, n_rows) if is_settled else size])},
+            extra={"prefix_rows": np.array([min(2 * size, n_rows) if is_settled else size, size])},
         )
         passes.record("nested", time.perf_counter() - begin, result.stats)
         passes.note(n_iter=[state.n_iter], inertia=[inertia], center_shift=[shift], rows=size)
