@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +130,6 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
     algorithm = "minibatch"
     can_renumber = True
     stored = ("n_steps", "weight_sums", "n_since_reassignment")
-    n_steps_: int
 
     def __init__(
         self,
@@ -258,6 +256,6 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         self.n_steps_ = state.n_iter
         if self.batches == "stream":
             per_epoch = self._stream(passes, self.seed_).steps_per_epoch
-            self.n_iter_ = math.ceil(state.n_iter / per_epoch)
+            self.n_iter_ = -(-state.n_iter // per_epoch)
         self.weight_sums_ = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
         self.n_since_reassignment_ = 0
