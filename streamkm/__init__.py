@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from streamkm.cluster.spectral import SpectralClustering
     from streamkm.cluster.streamkm import StreamKM
     from streamkm.conversion.convert import convert
+    from streamkm.conversion.fetch import fetch
     from streamkm.data.dataset import Dataset, open_dataset
+    from streamkm.metrics.members import nearest_rows
+    from streamkm.metrics.projection import project
     from streamkm.sources import open_source
+    from streamkm.sweeping.sweep import sweep
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,11 +37,15 @@ __all__ = [
     "SpectralClustering",
     "StreamKM",
     "convert",
+    "fetch",
     "load_model",
     "make_coreset",
+    "nearest_rows",
     "open_dataset",
     "open_source",
+    "project",
     "resume",
+    "sweep",
 ]
 
 # Loaded when they are first asked for: a worker, or `--version`, pays for nothing else.
@@ -51,14 +59,20 @@ _LAZY = {
     "SpectralClustering": "streamkm.cluster.spectral",
     "load_model": "streamkm.cluster.model",
     "resume": "streamkm.cluster.resume",
+    "sweep": "streamkm.sweeping.sweep",
     "convert": "streamkm.conversion.convert",
+    "fetch": "streamkm.conversion.fetch",
     "Dataset": "streamkm.data.dataset",
     "open_dataset": "streamkm.data.dataset",
+    "nearest_rows": "streamkm.metrics.members",
     "open_source": "streamkm.sources",
+    "project": "streamkm.metrics.projection",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return importlib.import_module("streamkm.metrics")
     if name not in _LAZY:
         raise AttributeError(f"module 'streamkm' has no attribute {name!r}")
     value = getattr(importlib.import_module(_LAZY[name]), name)

@@ -13,12 +13,11 @@ from typing import Final
 import numpy as np
 
 from streamkm.cluster.kmeans import KMeans
-from streamkm.cluster.use import Score, score_rows
 from streamkm.conversion.convert import convert
 from streamkm.data.dataset import Dataset
-from streamkm.metrics.clusters import compare_with_classes
+from streamkm.metrics.evaluation import evaluate
+from streamkm.metrics.scores import Scores
 from streamkm.runtime.base import Executor
-from streamkm.typing import I64
 
 N_ROWS: Final = 4_400_000  # 1.05 GiB of float32: more than either limit
 CHUNK_ROWS: Final = 1 << 15  # 8 MiB: the limit is the smallest that there is
@@ -28,6 +27,7 @@ MAX_ITER: Final = 10
 SEED: Final = 0
 THREADS_LIMIT: Final = "512MiB"
 CLUSTER_LIMIT: Final = "1GiB"
+MEASURES: Final = ("homogeneity", "majority_accuracy", "silhouette")  # those that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Demo:
     inertia, checksum
         Of the best restart; the checksum is of the centers' bits.
     measures
-        The clusters against the true digits.
+        Of the clusters, and against the true digits.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -105,12 +105,13 @@ def run(
         model.predict(store, out=folder / "labels.zarr", overwrite=True)
         done("one label a row, to Zarr", _stored(store))
     with demo.step("judge") as done:
-        score = score_rows(model, store, None, store.labels, executor, memory_limit)
-        assert score.table is not None
-        demo.measures = compare_with_classes(score.table)
-        done("clusters against the true digits", _stored(store))
+        scores = evaluate(model, store, executor=executor, memory_limit=memory_limit)
+        known = scores.measures().items()
+        demo.measures = {name: v for name, v in known if name in MEASURES and v is not None}
+        read = sum(record["bytes_read"] for record in scores.history)
+        done("every measure, and clusters against the true digits", read)
     with demo.step("draw") as done:
-        _draw(model, score, score.table, picture)
+        _draw(model, scores, picture)
         done(str(picture), 0)
     demo.inertia = model.inertia_
     demo.checksum = hashlib.sha256(model.cluster_centers_.tobytes()).hexdigest()[:16]
@@ -128,12 +129,14 @@ def _fit(store: Dataset, executor: Executor, memory_limit: str) -> KMeans:
     ).fit(store)
 
 
-def _draw(model: KMeans, score: Score, table: I64, picture: Path) -> None:
-    digits = table.argmax(axis=1)
-    order = np.lexsort((-score.counts, digits))
-    shares = table.max(axis=1) / np.maximum(score.counts, 1)
+def _draw(model: KMeans, scores: Scores, picture: Path) -> None:
+    clusters = scores.clusters
+    digits, shares = clusters.majority_class, clusters.majority_share
+    assert digits is not None
+    assert shares is not None
+    order = np.lexsort((-clusters.sizes, digits))
     titles = [f"{digits[k]} · {shares[k]:.0%}" for k in order]
-    title = f"Ten centers of {score.counts.sum():,} digits · majority class and its share"
+    title = f"Ten centers of {scores.n_rows:,} digits · majority class and its share"
     from streamkm.plots.centers import draw_centers  # matplotlib, when the blocks are gone
 
     figure = draw_centers(model.cluster_centers_[order], model.sample_shape_, titles, title)

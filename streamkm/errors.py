@@ -9,6 +9,7 @@ StreamKMError
 ├── MemoryLimitError(ValueError)    the work does not fit; says what would
 ├── EmptyClusterError(ValueError)   a cluster lost all rows under empty_cluster="error"
 ├── StorageError(OSError)           the disk is full or refuses to be written
+├── UnreachableError(OSError)       a URL cannot be reached, or its server refuses
 ├── ClusterError(RuntimeError)      workers are missing, blind or lack the package
 └── MissingExtraError(ImportError)  names the extra and the pip line
 """
@@ -50,6 +51,10 @@ class EmptyClusterError(StreamKMError, ValueError):
 
 class StorageError(StreamKMError, OSError):
     """The disk is full or refuses to be written."""
+
+
+class UnreachableError(StreamKMError, OSError):
+    """A URL cannot be reached, or its server refuses."""
 
 
 class ClusterError(StreamKMError, RuntimeError):

@@ -21,6 +21,7 @@ CORESET: Final = 11
 REBIRTH: Final = 12
 LANDMARKS: Final = 13
 BISECTING: Final = 14
+MEMBERS: Final = 15
 
 
 def generator(seed: int, purpose: int, *keys: int) -> np.random.Generator:

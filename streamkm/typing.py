@@ -49,18 +49,25 @@ class SourceInfo:
     is_sequential
         True when going backwards means starting again (compressed streams),
         so that one task should read the rows in order.
+    parts
+        First rows of stretches of a sequential source that can be read apart
+        from each other, such as the files of a glob: a task each.
     scratch_bytes
         Memory that a read needs beyond the rows it returns.
     is_column
         True for a 1-D array: labels or weights, not rows.
+    feature_names
+        What the features are called; empty where the source does not say.
     """
 
     name: str
     sample_shape: tuple[int, ...] = ()
     natural_rows: int = 1
     is_sequential: bool = False
+    parts: tuple[int, ...] = ()
     scratch_bytes: int = 0
     is_column: bool = False
+    feature_names: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -124,6 +131,24 @@ class Labeler(Protocol):
 
     def distances(self, rows: Rows) -> F64:
         """Distances to all clusters, shape (n_rows, n_clusters)."""
+        ...
+
+    def points(self, rows: Rows) -> Rows:
+        """Return the rows where distances are measured: themselves, or embedded."""
+        ...
+
+    @property
+    def at_points(self) -> PointLabeler:
+        """What labels such points: itself, or the model inside the embedding."""
+        ...
+
+
+class PointLabeler(Labeler, Protocol):
+    """A labeler that measures distances between the rows it is given."""
+
+    @property
+    def frame(self) -> Any:
+        """The `Frame` that they are measured from."""
         ...
 
 

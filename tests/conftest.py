@@ -46,3 +46,15 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     made = make_executor(request.param, 2)
     yield made
     made.close()
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command in this process; return its status and what it printed."""
+    from streamkm.cli import main
+
+    def call(*words):
+        status = main([str(word) for word in words])
+        return status, *capsys.readouterr()
+
+    return call

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 import sys
 import traceback
 import warnings
@@ -15,6 +17,9 @@ from streamkm.errors import StreamKMError
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+
+MISSING = r'Command ".*" parameter --(\S+) requires an argument\.'
+PARAMETER = r"The '(\w+)' parameter of \w+ must be (.*)\. Got (.*) instead\."  # of all estimators
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,9 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from streamkm.cli.app import make_app
 
     warnings.showwarning = _show_warning
+    for name in ("asyncio", "fsspec", "gcsfs", "s3fs"):  # their log would be more than a line
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        make_app(words)(words, exit_on_error=False, result_action="return_value")
-    except CycloptsError:
+        make_app(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        chain = " ".join(["streamkm", *(error.command_chain or ())])
+        text = usage_words(" ".join(str(error).split()), words)
+        print(f"streamkm: {text} (see {chain} --help)", file=sys.stderr)
         return USAGE
     except StreamKMError as error:
         return _fail(error, words)
@@ -68,10 +78,33 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
     is_ours = isinstance(error, StreamKMError)
     kind = "" if is_ours else f"{type(error).__name__}: "
     text = " ".join(str(error).split()) or type(error).__name__
-    print(f"streamkm: {kind}{text}", file=sys.stderr)
+    print(f"streamkm: {kind}{plain_words(text)}", file=sys.stderr)
     if not is_ours:
         print("streamkm: this should not happen; -v shows where", file=sys.stderr)
     return FAILED
+
+
+def plain_words(text: str) -> str:
+    """Say a library's message about a parameter as a command line says it."""
+    found = re.fullmatch(PARAMETER, text)
+    if found is None:
+        return text
+    name, allowed, value = found.groups()
+    least = re.fullmatch(r"(an int|a float) in the range ([\[(])(\d+), inf\)( or None)?", allowed)
+    if least is not None:
+        kind = "a whole number" if least[1] == "an int" else "a number"
+        bound = f"of at least {least[3]}" if least[2] == "[" else f"above {least[3]}"
+        allowed = f"{kind} {bound}{least[4] or ''}"
+    return f"--{name.replace('_', '-')} must be {allowed}, not {value}"
+
+
+def usage_words(text: str, words: Sequence[str]) -> str:
+    """Say that a word is missing where a library says that its option has no value."""
+    found = re.fullmatch(MISSING, text)
+    if found is None or {"-k", f"--{found[1]}"} & set(words):
+        return text
+    name = "-k, the number of clusters," if found[1] == "n-clusters" else found[1].upper()
+    return f"{name} is missing"
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

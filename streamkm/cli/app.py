@@ -10,11 +10,24 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 import streamkm
+from streamkm.cli.bench import bench_command
 from streamkm.cli.centers import centers
+from streamkm.cli.compile import compile_kernels
+from streamkm.cli.convert import convert_command
 from streamkm.cli.coreset import SUMMARY, coreset_command
 from streamkm.cli.derive import derived_parameters, make_command
+from streamkm.cli.fetch import datasets, fetch
+from streamkm.cli.nearest import nearest
 from streamkm.cli.options import LIKE_PARAMETER, OVERWRITE_PARAMETER, RUNNING_PARAMETER, Running
-from streamkm.cli.session import report, session
+from streamkm.cli.plan import SUMMARY as PLAN
+from streamkm.cli.plan import plan_command
+from streamkm.cli.plot import plot
+from streamkm.cli.report import report as report_command
+from streamkm.cli.score import score
+from streamkm.cli.session import report
+from streamkm.cli.sweep import SUMMARY as SWEEP
+from streamkm.cli.sweep import sweep_command
+from streamkm.cli.watch import watch
 from streamkm.cluster import ALGORITHMS, AlgorithmRow
 
 ENDLESS = ("half_life", "time_unit")  # of partial_fit, which has no command
@@ -29,6 +42,11 @@ Convert once, then fit, resume, label and judge in streaming passes:
 `streamkm demo` shows it all, with no download.
 """
 
+FIT = """Fit clusters to a store and save the model.
+
+Example: streamkm fit kmeans mnist.zarr model.zarr -k 10 --n-init 4 --random-state 0
+"""
+
 
 def make_app(words: Sequence[str]) -> App:
     """Return the command line; the algorithms are loaded only where `words` ask for one."""
@@ -39,55 +57,40 @@ def make_app(words: Sequence[str]) -> App:
         help_format="markdown",
         suppress_keyboard_interrupt=False,  # `main` says how to go on
     )
-    app.command(_convert_command(), name="convert")
+    app.command(convert_command(), name="convert")
     app.command(info)
-    fit = App(name="fit", help="Fit clusters to a store and save the model.")
+    fit = App(name="fit", help=FIT)
     for row in ALGORITHMS if "fit" in words[:1] else ():
         fit.command(_fit_command(row), name=row.name)
     app.command(fit)
     is_coreset = "coreset" in words[:1]
     app.command(coreset_command() if is_coreset else App(help=SUMMARY), name="coreset")
+    is_sweep = "sweep" in words[:1]
+    app.command(sweep_command(words) if is_sweep else App(help=SWEEP), name="sweep")
+    is_plan = "plan" in words[:1]
+    app.command(plan_command() if is_plan else App(help=PLAN), name="plan")
     app.command(resume)
     what = "Write the cluster of every row."
     app.command(_write_command("predict", what, "labels.csv"), name="predict")
     what = "Write the distances of every row to all centers."
     app.command(_write_command("transform", what, "distances.zarr"), name="transform")
     app.command(score)
+    app.command(nearest)
     app.command(centers)
+    app.command(datasets)
+    app.command(fetch)
+    app.command(plot)
+    app.command(watch)
+    app.command(report_command, name="report")
+    app.command(bench_command(words))
+    app.command(compile_kernels, name="compile")
     app.command(demo)
     return app
 
 
-def _convert_command() -> Any:
-    from streamkm.conversion.convert import convert
-
-    def body(running: Running = Running(), **arguments: Any) -> None:  # noqa: B008
-        with session(running, "convert") as run:
-            dataset = convert(**arguments, executor=run.executor, memory_limit=run.memory_limit)
-            spec = dataset.spec
-            run.facts = {
-                "store": str(dataset.path),
-                "rows": spec.n_rows,
-                "features": spec.n_features,
-                "dtype": dataset.dtype.name,
-                "labels": spec.target_dtype is not None,
-                "dropped_rows": spec.n_dropped or None,
-            }
-
-    doc = """Convert any source to a chunked Zarr store.
-
-    Killed at any moment and started again, it goes on where it stopped.
-
-    Example: streamkm convert usps.h5:train/data usps.zarr --target usps.h5:train/target
-    """
-    skip = ("executor", "memory_limit")
-    parameters = derived_parameters(convert, convert.__doc__ or "", skip)
-    return make_command(body, [*parameters, RUNNING_PARAMETER], "convert", doc)
-
-
 def _fit_command(row: AlgorithmRow) -> Any:
     def body(
-        store: Path, model: Path, run: Path | None = None, like: Path | None = None,
+        store: str, model: Path, run: Path | None = None, like: Path | None = None,
         overwrite: bool = False, running: Running = Running(), **parameters: Any,  # noqa: B008
     ) -> None:  # fmt: skip
         from streamkm.cli.fit import run_fit
@@ -99,11 +102,11 @@ def _fit_command(row: AlgorithmRow) -> Any:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            annotation=Annotated[Path, Parameter(help=text)],
+            annotation=Annotated[kind, Parameter(help=text)],
         )
-        for name, text in (
-            ("store", "Store of the rows, or any source that convert reads."),
-            ("model", "Folder of the new model."),
+        for name, kind, text in (
+            ("store", str, "Store of the rows, or any source that convert reads."),
+            ("model", Path, "Folder of the new model."),
         )
     ]
     run = inspect.Parameter(
@@ -164,7 +167,7 @@ def resume(run: Path, *, overwrite: Annotated[bool, Parameter(negative=())] = Fa
 def _write_command(verb: str, what: str, out: str) -> Any:
     def command(
         model: Path,
-        store: Path,
+        store: str,
         out: Path,
         *,
         overwrite: Annotated[bool, Parameter(negative=())] = False,
@@ -190,29 +193,6 @@ def _write_command(verb: str, what: str, out: str) -> Any:
         Replace `out` if it exists.
     """
     return command
-
-
-def score(
-    model: Path, store: Path, *,
-    target: str | None = None,
-    running: Running = Running(),  # noqa: B008
-) -> None:  # fmt: skip
-    """Judge a model on rows: inertia, sizes, and its clusters against labels where there are any.
-
-    Example: streamkm score model.zarr mnist.zarr
-
-    Parameters
-    ----------
-    model
-        Folder of the model.
-    store
-        Store of the rows, or any source that convert reads.
-    target
-        Labels, where they are not in the store.
-    """
-    from streamkm.cli.fit import run_score
-
-    run_score(model, store, target, running)
 
 
 def demo(

@@ -15,6 +15,7 @@ def centers(
     model: Path,
     out: Path,
     *,
+    data_units: Annotated[bool, Parameter(negative=())] = False,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
@@ -28,6 +29,8 @@ def centers(
         Folder of the model.
     out
         Where to: a name ending in .npy.
+    data_units
+        Take back what `fit --scale` did: centers in the data's own units.
     overwrite
         Replace `out` if it exists.
     json
@@ -44,7 +47,15 @@ def centers(
         raise SourceError(f"{out}: the ending must be .npy")
     if out.exists() and not overwrite:
         raise StoreExistsError(f"{out} exists; --overwrite replaces it")
-    found = load_model(model).cluster_centers_
+    fitted = load_model(model)
+    found = fitted.centers_in_data_units_ if data_units else fitted.cluster_centers_
+    if found is None:
+        raise SourceError(
+            f"{model}: centers of rows at unit length, or of an embedding, have no data units; "
+            "leave out --data-units"
+        )
+    data = fitted.centers_in_data_units_
+    is_scaled = not data_units and data is not None and not np.array_equal(found, data)
     buffer = io.BytesIO()
     np.save(buffer, found)
     try:
@@ -55,5 +66,6 @@ def centers(
         "command": "centers",
         "out": str(out),
         "centers": f"{found.shape[0]} x {found.shape[1]}",
+        "units": "scaled, as they were fitted; --data-units takes that back" if is_scaled else None,
     }
     report(facts, as_json=json)

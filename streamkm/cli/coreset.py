@@ -18,10 +18,14 @@ DOC = f"""{SUMMARY}
 
 Example: streamkm coreset mnist.zarr coreset.zarr -k 10 --random-state 0
 """
-ARGUMENTS = {
-    "store": "Store of the rows, or any source that convert reads.",
-    "out": "Folder of the new store; `streamkm fit` takes it, with its weights, like any other.",
-}
+ARGUMENTS = (
+    ("store", str, "Store of the rows, or any source that convert reads."),
+    (
+        "out",
+        Path,
+        "Folder of the new store; `streamkm fit` takes it, with its weights, like any other.",
+    ),
+)
 
 
 def coreset_command() -> Any:
@@ -30,15 +34,15 @@ def coreset_command() -> Any:
     from streamkm.cluster.coreset import make_coreset
 
     def body(
-        store: Path, out: Path, overwrite: bool = False, running: Running = Running(),  # noqa: B008
+        store: str, out: Path, overwrite: bool = False, running: Running = Running(),  # noqa: B008
         **parameters: Any,
     ) -> None:  # fmt: skip
         refuse_taken(out, overwrite, "dataset")
-        if out.absolute() == store.absolute():
+        if out.absolute() == Path(store).absolute():
             raise SourceError(f"{out}: the coreset would replace its own rows; choose another name")
         with session(running, "coreset") as run:
             made = make_coreset(
-                str(store), **parameters, executor=run.executor, memory_limit=run.memory_limit
+                store, **parameters, executor=run.executor, memory_limit=run.memory_limit
             )
             made.save(out, overwrite=overwrite)
             run.facts = {
@@ -54,9 +58,9 @@ def coreset_command() -> Any:
         inspect.Parameter(
             name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            annotation=Annotated[Path, Parameter(help=text)],
+            annotation=Annotated[kind, Parameter(help=text)],
         )
-        for name, text in ARGUMENTS.items()
+        for name, kind, text in ARGUMENTS
     ]
     skip = ("X", "sample_weight", "executor", "memory_limit")
     derived = derived_parameters(make_coreset, make_coreset.__doc__ or "", skip)

@@ -76,7 +76,8 @@ def _print_table(done: demo.Demo, facts: dict[str, Any]) -> None:
         "memory": f"peak {format_bytes(peak)} of {format_bytes(limit)} allowed"
         f"{' to the workers' if 'cluster' in facts['executor'] else ''}",
         "digits": f"{facts['majority_accuracy']:.1%} by majority, "
-        f"homogeneity {facts['homogeneity']:.3f}",
+        f"homogeneity {facts['homogeneity']:.3f}, "
+        f"silhouette (squared distances) {facts['silhouette']:.3f}",
         "inertia": f"{facts['inertia']:.9g}",
         "centers": f"checksum {facts['centers_checksum']} (the same on every executor)",
     }

@@ -28,10 +28,13 @@ REQUIRED: Final = ("n_clusters",)
 
 
 def derived_parameters(
-    function: Callable[..., Any], docstring: str, skip: tuple[str, ...]
+    function: Callable[..., Any], docstring: str, skip: tuple[str, ...], **said: str
 ) -> list[inspect.Parameter]:
-    """Return the parameters of a command that calls `function`."""
-    helps = parameter_texts(docstring)
+    """Return the parameters of a command that calls `function`.
+
+    Their help is that of the docstring, or `said` where a command line takes less.
+    """
+    helps = parameter_texts(docstring) | said
     hints = get_type_hints(function)
     out = []
     for parameter in inspect.signature(function).parameters.values():
@@ -39,7 +42,9 @@ def derived_parameters(
             continue
         hint = PLAIN.get(parameter.name, command_type(hints[parameter.name]))
         names = [SHORT[parameter.name]] if parameter.name in SHORT else []
-        converter = whole_number if hint in (int, int | None) else None
+        converter: Any = whole_number if hint in (int, int | None) else None
+        if float in get_args(hint) and words_of(hint):
+            converter = word_or_number
         settings = Parameter(
             help=helps.get(parameter.name),
             alias=names or None,
@@ -72,6 +77,24 @@ def whole_number(hint: Any, tokens: Sequence[Token]) -> int | None:
         raise ValueError(f"{word!r} is not a whole number") from None
 
 
+def word_or_number(hint: Any, tokens: Sequence[Token]) -> str | float:
+    """Read one of the words of a type, or a number."""
+    word, words = tokens[0].value, words_of(hint)
+    if word in words:
+        return word
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no number and none of {', '.join(words)}") from None
+
+
+def words_of(hint: Any) -> list[str]:
+    """Return the words that a type allows."""
+    return [
+        w for member in get_args(hint) if get_origin(member) is Literal for w in get_args(member)
+    ]
+
+
 def command_type(hint: Any) -> Any:
     """Return the part of a type that words can say; arrays are given as .npy files."""
     if get_origin(hint) not in (Union, types.UnionType):
@@ -82,7 +105,7 @@ def command_type(hint: Any) -> Any:
     if literals:
         kept: Any = literals[0]
         if others:
-            kept = kept | Path
+            kept = kept | (float if float in others else Path)
         return kept | None if type(None) in members else kept
     plain = [m for m in members if m in (int, float, str, Path, type(None))]
     return Union[tuple(plain)]  # noqa: UP007 - built at run time

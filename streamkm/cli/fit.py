@@ -1,4 +1,4 @@
-"""fit, resume, predict, transform and score: from words to the library and back."""
+"""fit, resume, predict and transform: from words to the library and back."""
 
 from __future__ import annotations
 
@@ -10,29 +10,25 @@ import numpy as np
 from streamkm.cli.options import Running
 from streamkm.cli.session import Session, session
 from streamkm.cluster import AlgorithmRow
-from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.base import Clusterer
-from streamkm.cluster.exchange import centers_of
+from streamkm.cluster.exchange import opened
 from streamkm.cluster.model import load_model
 from streamkm.cluster.resume import resume
 from streamkm.cluster.rows import as_rows
 from streamkm.cluster.rundir import RunDir
-from streamkm.cluster.use import score_rows
 from streamkm.data.store import check_replaceable
-from streamkm.errors import SourceError, StoreError, StoreExistsError
-from streamkm.metrics.clusters import compare_with_classes
-from streamkm.sources import open_column
+from streamkm.errors import StoreError, StoreExistsError
 from streamkm.typing import F64
 
 
 def run_fit(
-    row: AlgorithmRow, store: Path, model: Path, run: Path | None, overwrite: bool,
+    row: AlgorithmRow, store: str, model: Path, run: Path | None, overwrite: bool,
     like: Path | None, running: Running, parameters: dict[str, Any],
 ) -> None:  # fmt: skip
     """Fit and save."""
     refuse_taken(model, overwrite)
     if isinstance(parameters.get("init"), Path):
-        parameters["init"] = centers_of(parameters["init"])
+        parameters["init"] = opened(parameters["init"])
     with session(running, "fit") as current:
         made = row.load()(
             **parameters,
@@ -41,7 +37,7 @@ def run_fit(
             run_dir=run,
         )
         made.model_path = str(model.absolute())
-        made.fit(str(store), like=like)
+        made.fit(store, like=like)
         made.save(model, overwrite=overwrite)
         current.facts = fit_facts(made, model)
 
@@ -64,38 +60,13 @@ def run_resume(run: Path, overwrite: bool, running: Running) -> None:
 
 
 def run_write(
-    verb: str, model: Path, store: Path, out: Path, overwrite: bool, running: Running
+    verb: str, model: Path, store: str, out: Path, overwrite: bool, running: Running
 ) -> None:
     """Write labels or distances."""
     with session(running, verb) as current:
         made = use_session(load_model(model), current)
-        getattr(made, verb)(str(store), out=out, overwrite=overwrite)
-        current.facts = {"out": str(out), "rows": as_rows(str(store)).shape[0]}
-
-
-def run_score(model: Path, store: Path, target: str | None, running: Running) -> None:
-    """Judge."""
-    with session(running, "score") as current:
-        made = use_session(load_model(model), current)
-        rows = as_rows(str(store))
-        classes = open_column(target) if target is not None else rows.labels
-        if classes is not None and classes.shape[0] != rows.shape[0]:
-            raise SourceError(f"{classes.shape[0]} labels for {rows.shape[0]} rows")
-        if rows.shape[1] != made.n_features_in_:
-            raise SourceError(
-                f"the store has {rows.shape[1]} features, the model {made.n_features_in_}"
-            )
-        found = score_rows(
-            made, rows, weights_of(rows, None), classes, current.executor, current.memory_limit
-        )
-        current.facts = {
-            "rows": rows.shape[0],
-            "inertia": found.inertia,
-            "mean_squared_distance": found.inertia / rows.shape[0],
-            "cluster_sizes": found.counts.tolist(),
-        }
-        if found.table is not None:
-            current.facts.update(compare_with_classes(found.table))
+        getattr(made, verb)(store, out=out, overwrite=overwrite)
+        current.facts = {"out": str(out), "rows": as_rows(store).shape[0]}
 
 
 def use_session(model: Clusterer, current: Session) -> Clusterer:
@@ -111,6 +82,7 @@ def fit_facts(model: Clusterer, path: Path) -> dict[str, Any]:
         "clusters": len(model.cluster_centers_),
         "seed": model.seed_,
         "n_iter": model.n_iter_,
+        "stopped": None if getattr(model, "converged_", True) else "before it converged",
         "inertia": model.inertia_,
         "inertia_of": model.inertia_of,
         "cluster_sizes": model.cluster_sizes_.tolist(),

@@ -17,17 +17,17 @@ from streamkm.kernels.summary import Summary
 
 def facts_of(path: Path) -> dict[str, Any]:
     """Return the facts of whatever lies under a path."""
-    path = Path(os.path.abspath(path))
+    given, path = str(path), Path(os.path.abspath(path))
     staging = path.with_name(path.name + ".partial")
     if not path.exists() and staging.exists():
         return unfinished_facts(path, staging)
-    values = open_group(str(path)).attrs.asdict().get(KEY)
+    values = open_group(given).attrs.asdict().get(KEY)
     kind = values.get("kind") if isinstance(values, dict) else None
     if kind == "dataset":
         return dataset_facts(path)
     if kind == "model":
         return model_facts(path)
-    raise StoreError(f"{path}: a Zarr group that streamkm did not make")
+    raise StoreError(f"{given}: a Zarr group that streamkm did not make")
 
 
 def dataset_facts(path: Path) -> dict[str, Any]:
@@ -55,6 +55,8 @@ def dataset_facts(path: Path) -> dict[str, Any]:
         "ratio": round(raw / max(stored, 1), 2),
         "arrays": ", ".join(names),
         "labels": spec.target_dtype and np.dtype(spec.target_dtype).name,
+        "columns": list(spec.feature_names) or None,
+        "classes": list(spec.class_names) or None,
         "range": f"{moments.minimum.min():.6g} to {moments.maximum.max():.6g}",
         "mean": float(moments.mean.mean()),
         "mean_std": float(np.sqrt(variance).mean()),
@@ -81,13 +83,15 @@ def coreset_facts(dataset: Dataset) -> str | None:
 def model_facts(path: Path) -> dict[str, Any]:
     """Return the facts of a model."""
     from streamkm.cluster.model import load_model
+    from streamkm.cluster.names import known_names
 
     model = load_model(path)
     shape = model.cluster_centers_.shape
     return {
         "model": str(path),
-        "algorithm": model.algorithm,
+        "algorithm": model.algorithm_name,
         "centers": f"{shape[0]} x {shape[1]}",
+        "columns": list(known_names(model)) or None,
         "seed": model.seed_,
         "n_iter": model.n_iter_,
         "inertia": None if np.isnan(model.inertia_) else model.inertia_,

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from streamkm.report.words import short_count
 from streamkm.runtime.events import Event, GroupDone, PassDone, PassStarted
 
 WIDE: Final = 100  # columns of a terminal
@@ -76,11 +77,3 @@ class ProgressBar:
 
     def __exit__(self, *_: Any) -> None:
         self._progress.stop()
-
-
-def short_count(value: float) -> str:
-    """Write a count for people: 1.2 M, 35 k."""
-    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.3g} {unit}"
-    return f"{value:.3g}"

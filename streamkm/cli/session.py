@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -33,11 +32,14 @@ class Session:
         In bytes, or None for the default.
     facts
         What was done, for the table and for --json.
+    show
+        Prints all facts for people, where a plain table would not do.
     """
 
     executor: Executor
     memory_limit: int | None
     facts: dict[str, Any] = field(default_factory=dict)
+    show: Callable[[dict[str, Any]], None] | None = None
 
 
 @contextmanager
@@ -58,31 +60,25 @@ def session(running: Running, command: str) -> Iterator[Session]:
         "peak_memory_bytes": peak.peak_bytes,
         "memory_limit_bytes": limit,
     }
-    report({"command": command, **current.facts, **cost}, as_json=running.json)
+    facts = {"command": command, **current.facts, **cost}
+    if current.show is not None and not running.json:
+        current.show(facts)
+    else:
+        report(facts, as_json=running.json)
 
 
 @contextmanager
 def choose_executor(running: Running, limit: int | None, console: Console) -> Iterator[Executor]:
     """Make the executor that the options ask for; a cluster only where one is asked."""
-    asked = [
-        name
-        for name in ("executor", "scheduler", "scheduler_file", "workers")
-        if getattr(running, name) is not None
-    ]
-    if len(asked) > 1:
-        raise StreamKMError(f"say one of --{', --'.join(a.replace('_', '-') for a in asked)}")
+    asked = refuse_crew(running)
     if running.workers is not None or "scheduler" in "".join(asked):
         from streamkm.runtime import dask_cluster
 
         if running.workers is not None:
-            if running.workers < 1:
-                raise StreamKMError(f"--workers must be at least 1, got {running.workers}")
             share = limit or max(available_bytes() // 2, GIB)
             made = dask_cluster.local_cluster(running.workers, share)
         else:
             file = str(running.scheduler_file) if running.scheduler_file else None
-            if file is not None and not Path(file).is_file():
-                raise StreamKMError(f"{file}: no such scheduler file")
             made = dask_cluster.connected(running.scheduler, file)
         with made as executor:
             console.print(f"dashboard: {dask_cluster.dashboard_of(executor)}", highlight=False)
@@ -93,6 +89,22 @@ def choose_executor(running: Running, limit: int | None, console: Console) -> It
         yield local
     finally:
         local.close()
+
+
+def refuse_crew(running: Running) -> list[str]:
+    """Return which options say who runs the tasks, one at most; refuse those that cannot be."""
+    asked = [
+        name
+        for name in ("executor", "scheduler", "scheduler_file", "workers")
+        if getattr(running, name) is not None
+    ]
+    if len(asked) > 1:
+        raise StreamKMError(f"say one of --{', --'.join(a.replace('_', '-') for a in asked)}")
+    if running.workers is not None and running.workers < 1:
+        raise StreamKMError(f"--workers must be at least 1, got {running.workers}")
+    if running.scheduler_file is not None and not running.scheduler_file.is_file():
+        raise StreamKMError(f"{running.scheduler_file}: no such scheduler file")
+    return asked
 
 
 def report(facts: dict[str, Any], *, as_json: bool) -> None:
@@ -121,6 +133,8 @@ def written(name: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and name != "seed":
         return f"{value:,}"
     if isinstance(value, dict):
+        if any(isinstance(item, str) for item in value.values()):  # sentences
+            return "\n".join(f"{key}: {item}" for key, item in value.items())
         return ", ".join(f"{key} {written(key, item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(written("", item) for item in value[:16]) + (

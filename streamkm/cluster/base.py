@@ -5,23 +5,28 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.cluster.arguments import digest_of_weights, seed_of, to_json, weights_of
-from streamkm.cluster.exchange import centers_of
+from streamkm.cluster.checks import check_rows
+from streamkm.cluster.exchange import centers_of, opened
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.matching import match
+from streamkm.cluster.names import known_names, refuse_other_names
 from streamkm.cluster.passes import Passes
-from streamkm.cluster.rows import is_in_memory, locate, shipped
+from streamkm.cluster.progress import shown
+from streamkm.cluster.rows import facts_of, locate, shipped
 from streamkm.cluster.rundir import RunDir
 from streamkm.cluster.state import FitState
 from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.view import View
 from streamkm.sources.array import MemorySource
 from streamkm.typing import F64, I64, Json, RowSource
 
@@ -30,6 +35,7 @@ class Clusterer(Fitted, ABC):
     """Base of the estimators; an algorithm adds `start`, `iterate` and `finish`."""
 
     can_renumber: ClassVar[bool] = False  # whether its clusters are their centers, and no more
+    _known_view: View | None = None  # how rows are seen, where another fit has settled it
 
     @abstractmethod
     def check_parameters(self) -> None:
@@ -41,6 +47,10 @@ class Clusterer(Fitted, ABC):
 
     def held_bytes(self, rows: RowSource) -> int:
         """Return what a fit holds besides its tasks: buffers of rows, say."""
+        return 0
+
+    def shared_bytes(self, rows: RowSource) -> int:
+        """Return the part of it that models on the same passes hold once."""
         return 0
 
     @abstractmethod
@@ -65,8 +75,9 @@ class Clusterer(Fitted, ABC):
         X
             Rows, shape (n_samples, n_features): a path or URL of a store or of
             any format that `convert` reads, a Dataset, a zarr.Array, an
-            h5py.Dataset, a dask array chunked along its rows, or anything that
-            NumPy takes.
+            h5py.Dataset, a dask array chunked along its rows, a data frame of
+            pandas or dask, an Arrow table, an xarray.DataArray, or anything
+            that NumPy takes.
         y
             Ignored.
         sample_weight
@@ -83,67 +94,99 @@ class Clusterer(Fitted, ABC):
         self
             Fitted.
         """
+        rows = self.begin(X)
+        old = None if like is None else self._centers_like(like)
+        weights = weights_of(rows, sample_weight)
+        with self.passes_over(rows, weights) as passes:
+            self.fit_on(passes, rows, fingerprint(rows), digest_of_weights(weights), old)
+        if isinstance(rows, MemorySource):
+            self.labels_ = self._labels(rows)
+        return self
+
+    @contextmanager
+    def passes_over(self, rows: RowSource, weights: Any) -> Iterator[Passes]:
+        """Plan the passes of a fit, on its executor, for the time of a block."""
+        with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
+            executor.preflight(source if not isinstance(source, MemorySource) else None)
+            yield Passes(
+                source, mass, executor, self.memory_limit, self.model_values(rows),
+                held_bytes=self.held_bytes(rows), scaling=self.scaling, view=self._known_view,
+            )  # fmt: skip
+
+    def begin(self, X: Any) -> RowSource:
+        """Return the rows of a fit; refuse parameters and rows that cannot be fitted."""
         self.check_parameters()
         if hasattr(self, "labels_"):
             del self.labels_  # of other rows
         self._locator = locate(X)
         rows = self._rows(X, reset=True)
-        if rows.shape[0] < self.n_clusters:
-            raise SourceError(
-                f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
-            )
-        old = None if like is None else self._centers_like(like)
-        weights = weights_of(rows, sample_weight)
-        seed = self.seed_ = self._seed()
-        names = digest_of_weights(weights)
-        with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
-            executor.preflight(source if not isinstance(source, MemorySource) else None)
-            values = self.model_values(rows)
-            held = self.held_bytes(rows)
-            passes = Passes(
-                source, mass, executor, self.memory_limit, values,
-                held_bytes=held, metric=self.metric,
-            )  # fmt: skip
-            self._fit_passes(passes, rows, seed, names, old)
-        if is_in_memory(X):
-            self.labels_ = self._labels(rows)
-        return self
+        refuse_other_names("init", known_names(self), self._start_names)
+        self.scaling.refuse_beyond(rows.shape[1])
+        check_rows(self, rows.shape[0])
+        return rows
 
-    def _fit_passes(
-        self, passes: Passes, rows: RowSource, seed: int, weights: str, old: F64 | None
+    def fit_on(
+        self, passes: Passes, rows: RowSource, data: str, weights: str, old: F64 | None = None
     ) -> None:
-        self.fingerprint_ = fingerprint(rows)
+        """Fit, on passes that other models may share.
+
+        Parameters
+        ----------
+        passes
+            Over the rows.
+        rows
+            As `begin` returned them.
+        data, weights
+            Fingerprint of the rows, digest of the weights.
+        old
+            Centers whose ids are to be kept.
+        """
+        seed = self.seed_ = self._seed()
+        self.fingerprint_ = data
         self.look(passes)
-        states, run = None, None
+        run = None
         if self.run_dir is not None:
             run = RunDir(self.run_dir)
-            like = None if old is None else to_json(old)
-            run.begin({**self._identity(rows, seed, weights), "_like": like})
-            found = run.load()
-            if found is not None:
-                states, passes.history = found
-        if states is None:
+            own = {"_like": None if old is None else to_json(old), "_about": facts_of(rows)}
+            run.begin({**self._identity(rows, seed, weights), **own})
+        with shown(passes.executor, run):
+            states = self._states(passes, seed, run)
+            self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape
+            model = self.finish(passes, states)
+        if old is not None:
+            model = self.renumber(model, match(model.state.centers, old))
+        self.keep(passes, model)
+        if run is not None:
+            result = {"n_iter": self.n_iter_, "inertia": self.inertia_}
+            run.finish(passes.history, {**result, "restart": model.state.restart})
+
+    def _states(self, passes: Passes, seed: int, run: RunDir | None) -> tuple[FitState, ...]:
+        """Run the passes, from the start or from the run's checkpoint; return the last states."""
+        found = None if run is None else run.load()
+        if found is None:
             states = self.start(passes, seed)
             if run is not None:
                 run.save(states, passes.history)
+        else:
+            states, passes.history = found
         for after in self.iterate(passes, states, seed):
             states = after
             if run is not None:
                 run.save(states, passes.history)
-        self.sample_shape_ = rows.info.sample_shape
-        model = self.finish(passes, states)
-        if old is not None:
-            model = self.renumber(model, match(model.state.centers, old))
-        self.keep(passes, model)
+        return states
 
     def _centers_like(self, like: Any) -> F64:
         """Return the centers whose ids are to be kept; refuse those that cannot be matched."""
         if not self.can_renumber:
             raise SourceError(f"like: the clusters of {type(self).__name__} cannot be renumbered")
-        old = centers_of(like)
-        if old.ndim != 2 or old.shape[1] != self.n_features_in_ or not np.isfinite(old).all():
+        scaling, like = self.scaling, opened(like)
+        if isinstance(like, Fitted):
+            scaling.refuse_other("like", like)
+            refuse_other_names("like", known_names(self), known_names(like))
+        old, n_used = centers_of(like), scaling.picks.width(self.n_features_in_)
+        if old.ndim != 2 or old.shape[1] != n_used or not np.isfinite(old).all():
             raise SourceError(
-                f"like: its centers have shape {old.shape}, the data {self.n_features_in_} features"
+                f"like: its centers have shape {old.shape}, the fit looks at {n_used} features"
             )
         return old
 
@@ -162,7 +205,7 @@ class Clusterer(Fitted, ABC):
     def _identity(self, rows: RowSource, seed: int, weights: str) -> Json:
         """Return what must agree for a run to go on; keys with an underscore need not."""
         return {
-            "algorithm": self.algorithm,
+            "algorithm": self.algorithm_name,
             "parameters": {**self.json_parameters(), "random_state": seed},
             "fingerprint": self.fingerprint_,
             "weights": weights,
@@ -189,6 +232,7 @@ class Clusterer(Fitted, ABC):
         self.inertia_ = model.inertia
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
+        self.members_ = model.members
         self.frame_ = self.frame_of(passes, model)
         if self.metric == "cosine":
             self.n_zero_rows_ = n_zero = self.n_zero(passes, model)

@@ -13,6 +13,7 @@ from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_number, check_whole
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
+from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.split_starts import INITS, StartParameters
 from streamkm.cluster.splits import SplitParameters, n_rounds, split_rounds
 from streamkm.cluster.state import FitState
@@ -52,21 +53,24 @@ class BisectingKMeans(Clusterer):
         distances) or "largest_cluster" (number of rows).
     random_state
         Seed of all randomness; by default a fresh one, kept as `seed_`.
-    executor
-        "serial", "threads", "processes", "distributed", an executor, or None
-        for what Dask would use here (the active Client, else threads).
-    memory_limit
-        Bytes, or a size such as "1 GiB", of what the fit may add to the
-        process; None for half of what is free.
-    run_dir
-        Folder for a checkpoint after every pass. A fit with the same data and
-        parameters goes on from it, with the same bits, under any executor.
+    scale
+        "standard", "minmax", a number that values are divided by, or "none", as for
+        `KMeans`.
+    normalize
+        "l2" scales rows to unit length, as for `KMeans`.
+    columns
+        Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
+    executor, memory_limit, run_dir
+        As for `KMeans`.
 
     Attributes
     ----------
     cluster_centers_
         Centers of the leaves from left to right, shape (n_clusters,
-        n_features), float64. Fewer where fewer rows are distinct.
+        n_features), float64: scaled, of `columns` alone. Fewer where fewer rows
+        are distinct.
+    centers_in_data_units_
+        The centers without `scale`, same shape; None at unit length.
     inertia_
         Weighted sum of squared distances to the centers of the rows' own
         leaves. Another leaf's center may be nearer to a row.
@@ -96,8 +100,8 @@ class BisectingKMeans(Clusterer):
         the node, restart, iteration and move of every split.
     seed_
         The seed that was used: `random_state`, or the one that was drawn.
-    n_features_in_
-        Features seen in `fit`.
+    n_features_in_, feature_names_in_
+        Features seen in `fit`: how many, and their names where the rows had some.
 
     Notes
     -----
@@ -130,7 +134,7 @@ class BisectingKMeans(Clusterer):
     [1.5, 30.5]
     """
 
-    algorithm = "bisecting"
+    algorithm_name = "bisecting"
     stored = (
         "tree_children", "tree_centers", "tree_inertia", "tree_sizes", "tree_labels", "n_rounds",
     )  # fmt: skip
@@ -152,6 +156,9 @@ class BisectingKMeans(Clusterer):
         tol: float = 1e-4,
         bisecting_strategy: Literal["biggest_inertia", "largest_cluster"] = "biggest_inertia",
         random_state: Any = None,
+        scale: Scale = "none",
+        normalize: Normalize = None,
+        columns: Columns = None,
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -163,6 +170,9 @@ class BisectingKMeans(Clusterer):
         self.tol = tol
         self.bisecting_strategy = bisecting_strategy
         self.random_state = random_state
+        self.scale = scale
+        self.normalize = normalize
+        self.columns = columns
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir

@@ -47,6 +47,15 @@ def check_number(
             )
 
 
+def check_rows(model: Any, n_rows: int) -> None:
+    """Require as many rows as clusters."""
+    if n_rows < model.n_clusters:
+        raise SourceError(
+            f"n_samples={n_rows} should be >= n_clusters={model.n_clusters}: "
+            "there are fewer rows than clusters"
+        )
+
+
 def check_choice(model: Any, name: str, choices: Iterable[str]) -> None:
     """Require one of some words."""
     value = getattr(model, name)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from streamkm.cluster.arguments import seed_of, weights_of
+from streamkm.cluster.names import refuse_other_names
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import as_rows, shipped
 from streamkm.data.aligned import AlignedSource
@@ -48,8 +49,8 @@ class Coreset:
         Rows that were read.
     plan
         How it was made.
-    sample_shape, source
-        Of the data: shape of one sample, and its name.
+    sample_shape, source, feature_names
+        Of the data: shape of one sample, its name, those of its features.
 
     Examples
     --------
@@ -68,6 +69,7 @@ class Coreset:
     plan: CoresetPlan
     sample_shape: tuple[int, ...] = ()
     source: str = "coreset"
+    feature_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.rows):
@@ -75,11 +77,14 @@ class Coreset:
 
     def __add__(self, other: Coreset) -> Coreset:
         """Return the coreset of both data sets together, as large as the larger one."""
-        same = self.rows.shape[1:] == other.rows.shape[1:] and self.rows.dtype == other.rows.dtype
-        if not same:
+        ours, theirs = (f"{one.rows.shape[1]} x {one.rows.dtype}" for one in (self, other))
+        if ours != theirs:
+            raise SourceError(f"coresets of {ours} and {theirs} features cannot be added")
+        refuse_other_names("a coreset to be added", self.feature_names, other.feature_names)
+        if self.plan.view != other.plan.view:
             raise SourceError(
-                f"coresets of {self.rows.shape[1]} x {self.rows.dtype} and "
-                f"{other.rows.shape[1]} x {other.rows.dtype} features cannot be added"
+                "coresets of rows that were scaled in different ways cannot be added; make both "
+                "with one number as scale, or without scaling"
             )
         plan = self.plan if self.plan.size >= other.plan.size else other.plan
         n_rows = self.n_rows + other.n_rows
@@ -97,12 +102,12 @@ class Coreset:
         """
         moments = MomentsAccumulator(first_shift(self.rows[:256]))
         moments.add(self.rows, None, 0)
-        plan = {name: getattr(self.plan, name) for name in self.plan.__dataclass_fields__}
         facts = {
             "moments": moments.result().summary().to_json(),
             "sample_shape": self.sample_shape,
             "source": self.source,
-            CORESET_KEY: {"n_rows": self.n_rows, **plan},
+            "feature_names": self.feature_names,
+            CORESET_KEY: {"n_rows": self.n_rows, **self.plan.to_json()},
         }
         write_weighted(path, self.rows, self.weights, facts, overwrite=overwrite)
 
@@ -121,11 +126,10 @@ class Coreset:
         if not isinstance(facts, dict) or weights is None:
             raise StoreError(f"{path}: a store, but not of a coreset")
         n_rows, spec = store.shape[0], store.spec
-        plan = CoresetPlan(**{name: facts[name] for name in CoresetPlan.__dataclass_fields__})
-        masses = np.asarray(weights.read(0, n_rows))
-        return cls(
-            store.read(0, n_rows), masses, facts["n_rows"], plan, spec.sample_shape, spec.source
-        )
+        plan = CoresetPlan.from_json(facts, spec.n_features)
+        rows, masses = store.read(0, n_rows), np.asarray(weights.read(0, n_rows))
+        known = spec.sample_shape, spec.source, spec.feature_names
+        return cls(rows, masses, facts["n_rows"], plan, *known)
 
 
 def make_coreset(
@@ -187,8 +191,9 @@ def make_coreset(
     finally:
         if executor is None or isinstance(executor, str):
             runner.close()
-    info = rows.info
-    return Coreset(*tree.result(), rows.shape[0], plan, info.sample_shape, info.name)
+    n_rows, info = rows.shape[0], rows.info
+    made = Coreset(*tree.result(), n_rows, plan, info.sample_shape, info.name)
+    return replace(made, feature_names=info.feature_names)
 
 
 def coreset_values(rows: RowSource, plan: CoresetPlan) -> int:
@@ -197,7 +202,9 @@ def coreset_values(rows: RowSource, plan: CoresetPlan) -> int:
     row_bytes = n_features * rows.dtype.itemsize + 8
     leaves = -(-n_rows // plan.leaf_rows)
     held = 2 * LEAF + NODES + 2 * max(leaves, 1).bit_length()
-    return min(held * plan.size, 2 * n_rows + held) * row_bytes // 64
+    seen_bytes = 8 * plan.view.width(n_features) if plan.view.is_unit else 0  # of a row of a leaf
+    n_seen = min(LEAF * plan.size, n_rows)
+    return (min(held * plan.size, 2 * n_rows + held) * row_bytes + n_seen * seen_bytes) // 64
 
 
 def leaf_groups(source: RowSource, leaf_rows: int) -> list[Group]:
@@ -209,7 +216,9 @@ def leaf_groups(source: RowSource, leaf_rows: int) -> list[Group]:
     (n_rows, n_features), info = source.shape, source.info
     stretch = leaf_rows * max(GROUP_CHUNKS * info.natural_rows // leaf_rows, 1)
     row_bytes = n_features * source.dtype.itemsize
-    groups = plan_groups(n_rows, row_bytes, stretch, is_sequential=info.is_sequential)
+    groups = plan_groups(
+        n_rows, row_bytes, stretch, is_sequential=info.is_sequential, parts=info.parts
+    )
     return [replace(group, block_rows=leaf_rows) for group in groups]
 
 
@@ -223,7 +232,6 @@ def grow(
     raw: Any = passes.release()
     source: Any = raw if is_only else passes.source
     n_rows, n_features = source.shape
-    row_bytes = n_features * source.dtype.itemsize
     groups: Any
     if hasattr(raw, "read_groups"):
         source = raw.evenly(plan.leaf_rows)  # a chunk of the array is a leaf
@@ -233,7 +241,8 @@ def grow(
         leaf = -(-plan.leaf_rows // unit) * unit  # in whole chunks: no need to hold more
         source = AlignedSource(source, min(passes.block_rows, leaf if is_only else n_rows))
         groups = leaf_groups(source, plan.leaf_rows)
-    context = CoresetContext(source, passes.weights, plan, 4 * plan.size * row_bytes)
+    tree_bytes = 4 * plan.size * n_features * source.dtype.itemsize
+    context = CoresetContext(source, passes.weights, plan, tree_bytes)
     n_parts = -(-len(groups) // PART_GROUPS)
     for part in range(done, n_parts):
         chosen = groups[part * PART_GROUPS : (part + 1) * PART_GROUPS]

@@ -15,7 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.model import load_model
 from streamkm.errors import MissingExtraError, SourceError
-from streamkm.kernels.tile import Frame, unit_rows
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.tile import unit_rows
+from streamkm.kernels.view import View
 from streamkm.typing import F64
 
 
@@ -36,7 +38,7 @@ def centers_of(source: Any) -> F64:
     StoreError
         If the folder holds no model.
     """
-    source = _opened(source)
+    source = opened(source)
     if hasattr(source, "cluster_centers_"):
         source = source.cluster_centers_
     elif hasattr(source, "get_params"):
@@ -54,7 +56,7 @@ def centers_of(source: Any) -> F64:
         raise SourceError(f"{type(source).__name__} holds no centers ({error})") from error
 
 
-def _opened(source: Any) -> Any:
+def opened(source: Any) -> Any:
     """Return what lies under a path, and anything else as it is."""
     if not isinstance(source, (str, Path)):
         return source
@@ -87,7 +89,8 @@ class Exchange(Fitted):
             model's folder, a fitted estimator with `cluster_centers_` (such
             as scikit-learn's), a faiss.Kmeans, or a faiss index of centers.
         **parameters
-            Of the estimator. `n_clusters` follows from the centers.
+            Of the estimator. `n_clusters` follows from the centers; `scale`,
+            `normalize` and `columns` from a model of ours, with its constants.
 
         Returns
         -------
@@ -98,17 +101,22 @@ class Exchange(Fitted):
         Raises
         ------
         SourceError
-            If there are no centers, or they hold NaN or infinity.
+            If there are no centers, or they hold NaN or infinity; if `scale` or
+            `columns` need to know rows that only a fitted model knows.
         """
-        centers = _opened(centers)
+        centers = opened(centers)
         found = centers_of(centers)
         if found.ndim != 2 or found.size == 0 or not np.isfinite(found).all():
             raise SourceError(
                 f"centers must be finite, of shape (n_clusters, n_features), got {found.shape}"
             )
+        known = centers if isinstance(centers, Fitted) and not centers.embeds else None
+        if known is not None:
+            parameters = known.scaling_parameters() | parameters
         model = cls(**{"n_clusters": len(found), **parameters})
         if model.n_clusters != len(found):
             raise SourceError(f"n_clusters={model.n_clusters}, but there are {len(found)} centers")
+        view, n_features = _seen_by(model, known, found.shape[1])
         if model.metric == "cosine":
             found = unit_rows(found)
         shift = found.mean(axis=0)
@@ -117,10 +125,12 @@ class Exchange(Fitted):
         model.inertia_ = float(getattr(centers, "inertia_", np.nan))
         model.n_iter_, model.seed_, model.history_ = 0, 0, []
         frame = Frame.about(shift, float(np.abs(found - shift).max()))
-        model.frame_ = replace(frame, is_unit=model.metric == "cosine")
+        model.frame_ = replace(frame, view=view, is_cosine=model.metric == "cosine")
         model.sample_shape_ = getattr(centers, "sample_shape_", ())
         model.fingerprint_ = ""
-        model.n_features_in_ = found.shape[1]
+        model.n_features_in_ = n_features
+        if known is not None and hasattr(known, "feature_names_in_"):
+            model.feature_names_in_ = known.feature_names_in_
         return model
 
     def to_sklearn(self, dtype: Any = np.float64) -> Any:
@@ -157,6 +167,11 @@ class Exchange(Fitted):
             raise SourceError(
                 "a model of metric='cosine' would label rows by other distances there"
             )
+        if not self.frame_.view.is_plain:
+            raise SourceError(
+                "a model with scale, normalize or columns sees other rows than those it is given, "
+                "which nothing there would do; fit it to rows that were scaled before"
+            )
 
     def to_faiss(self) -> Any:
         """Return a faiss.IndexFlatL2 of the centers, rounded to float32.
@@ -176,6 +191,17 @@ class Exchange(Fitted):
         index = faiss.IndexFlatL2(self.cluster_centers_.shape[1])
         index.add(self.cluster_centers_.astype(np.float32))
         return index
+
+
+def _seen_by(model: Fitted, known: Fitted | None, n_used: int) -> tuple[View, int]:
+    """Return how a model of given centers sees rows, and how many features these have."""
+    scaling = model.scaling
+    if known is not None:
+        scaling.refuse_other("from_centers", known)
+        return replace(known.frame_.view, is_unit=scaling.is_unit), known.n_features_in_
+    if scaling.columns is not None:
+        raise SourceError("columns: how many features rows have is known of a fitted model alone")
+    return scaling.view(n_used), n_used
 
 
 def _sizes_of(model: Any, n_clusters: int) -> Any:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from streamkm.cluster.state import next_centers
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.lloyd import Grids, PartialSums
+from streamkm.kernels.members import members_grid
 from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import Frame, unit_rows
+from streamkm.kernels.tile import seen_rows, unit_rows
+from streamkm.kernels.view import AS_THEY_ARE, View
 from streamkm.tasks.fit import FitContext
-from streamkm.typing import F64, ColumnSource, Json, Rows, RowSource
+from streamkm.typing import F64, I32, ColumnSource, Json, Rows, RowSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,18 @@ class FitData:
     source, weights
         Rows and their weights.
     summary
-        Moments, weighted.
+        Moments, weighted, of the rows as they are seen.
     sample, sample_weight
-        A uniform sample, shape (n, n_features), in row order, and its weights.
-    is_unit
-        Whether rows count at unit length, as they do in summary and sample.
+        A uniform sample as it is seen, shape (n, n_used), in row order, and its
+        weights.
+    view
+        How rows are seen.
+    is_cosine
+        Whether centers lie on the sphere.
     n_zero
-        Rows of zeros, which have no direction; counted where `is_unit`.
+        Rows of zeros, which have no direction; counted where rows are at unit length.
+    raw_sample
+        The sample as it is in the data; the same array where it is seen so.
     """
 
     source: RowSource
@@ -39,30 +47,46 @@ class FitData:
     summary: Summary
     sample: Rows
     sample_weight: F64 | None
-    is_unit: bool = False
+    view: View = AS_THEY_ARE
+    is_cosine: bool = False
     n_zero: int = 0
+    raw_sample: Rows | None = None
 
     @property
     def frame(self) -> Frame:
         """Where distances are measured from."""
-        return replace(self.summary.frame(), is_unit=self.is_unit)
+        return replace(self.summary.frame(), view=self.view, is_cosine=self.is_cosine)
+
+    @property
+    def sample_frame(self) -> Frame:
+        """The same for rows that are seen already, such as the sample's; lengths stay one."""
+        return replace(self.frame, view=View(is_unit=self.view.is_unit))
 
     @property
     def grids(self) -> Grids:
         """Grids of the sums."""
-        dtype = np.dtype(np.float64) if self.is_unit else self.source.dtype
+        dtype = self.source.dtype if self.view.keeps_values else np.dtype(np.float64)
         return self.summary.grids(dtype, is_weighted=self.weights is not None)
 
+    def members_grid(self, centers: F64) -> I32:
+        """Return the grid of sums over the members of these centers."""
+        summary = self.summary
+        return members_grid(self.source.dtype, centers, summary.minimum, summary.maximum, self.view)
+
     def seen(self, rows: Rows) -> Rows:
-        """Return a few rows as distances are measured: of unit length, or as they are."""
-        return unit_rows(rows) if self.is_unit else rows
+        """Return a few rows as distances are measured."""
+        return seen_rows(rows, self.view)
+
+    def as_centers(self, rows: Rows) -> Rows:
+        """Return a few rows as centers that are still to be `projected`."""
+        return seen_rows(rows, replace(self.view, is_unit=False) if self.is_cosine else self.view)
 
     def projected(self, centers: F64, before: F64 | None = None) -> F64:
         """Return centers where they may be: on the sphere, or anywhere.
 
         One that is zero has no direction, and stays where it was `before`.
         """
-        if not self.is_unit:
+        if not self.is_cosine:
             return centers
         projected = unit_rows(centers)
         if before is not None:
@@ -75,6 +99,6 @@ class FitData:
         return self.projected(next_centers(part, centers), centers)
 
     def context(self, models: Sequence[F64], **fields: Any) -> FitContext:
-        """Return the context of a pass over these rows, or over `source` where that is given."""
-        own: Json = {"source": self.source, "weights": self.weights}
-        return FitContext(models=tuple(models), frame=self.frame, grids=self.grids, **own | fields)
+        """Return the context of a pass over these rows, or over what `fields` say instead."""
+        own: Json = {"source": self.source, "weights": self.weights, "grids": self.grids}
+        return FitContext(models=tuple(models), frame=self.frame, **own | fields)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,25 +19,33 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from streamkm.cluster.arguments import needs_out, to_json, weights_of
 from streamkm.cluster.model import save_model
-from streamkm.cluster.rows import as_rows, is_in_memory, shipped
-from streamkm.cluster.use import map_lazily, score_rows, write_distances, write_labels
-from streamkm.errors import SourceError
+from streamkm.cluster.names import keep_names, refuse_other_rows
+from streamkm.cluster.rows import as_given, as_rows, is_in_memory, named_columns, shipped
+from streamkm.cluster.scaling import Columns, Normalize, Scale, Scaling
+from streamkm.cluster.use import inertia_over, map_lazily, write_distances, write_labels
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.members import MemberMoments
 from streamkm.kernels.nearest import Nearest
-from streamkm.kernels.tile import Frame
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
+from streamkm.sources.frames import is_frame
 from streamkm.typing import F64, I32, I64, Json, Labeler, RowSource
 
 # Where and under what a fit runs: never part of what it computes, never saved.
-CIRCUMSTANCES = ("executor", "memory_limit", "run_dir", "embedding")
+CIRCUMSTANCES = ("executor", "memory_limit", "run_dir", "embedding", "algorithm")
+SCALING = ("scale", "normalize", "columns")
 
 
 class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """The verbs of a fitted model, over data of any size."""
 
-    algorithm: ClassVar[str]
+    algorithm_name: ClassVar[str]
     stored: ClassVar[tuple[str, ...]] = ()  # what a model file holds besides, less the underscore
+    embeds: ClassVar[bool] = False  # whether centers lie in an embedding, not among rows
     metric: str = "euclidean"
+    scale: Scale = "none"
+    normalize: Normalize = None
+    columns: Columns = None
     model_path: str | None = None  # where a command will save it; a run remembers it
     n_clusters: int
     random_state: Any
@@ -44,6 +53,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     memory_limit: int | str | None
     run_dir: str | Path | None
     _locator: str | None = None
+    _start_names: tuple[str, ...] = ()  # columns of the model that the start came from
 
     cluster_centers_: F64
     cluster_sizes_: I64
@@ -55,7 +65,9 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     sample_shape_: tuple[int, ...]
     fingerprint_: str
     n_features_in_: int
+    feature_names_in_: NDArray[Any]  # where the rows had names
     n_zero_rows_: int
+    members_: MemberMoments | None = None  # of the store that the model was fitted to
     seed_: int
 
     def predict(self, X: Any, out: str | Path | None = None, *, overwrite: bool = False) -> Any:
@@ -84,8 +96,8 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
-        if hasattr(X, "__dask_graph__") and out is None:
-            return map_lazily(self, X, is_label=True)
+        if hasattr(rows, "evenly") and out is None:
+            return map_lazily(self, rows, is_label=True)
         if out is not None:
             with self._running() as executor:
                 return write_labels(self, rows, out, executor, self.memory_limit, overwrite)
@@ -107,8 +119,8 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         """
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
-        if hasattr(X, "__dask_graph__") and out is None:
-            return map_lazily(self, X, is_label=False)
+        if hasattr(rows, "evenly") and out is None:
+            return map_lazily(self, rows, is_label=False)
         if out is not None:
             with self._running() as executor:
                 return write_distances(self, rows, out, executor, self.memory_limit, overwrite)
@@ -128,7 +140,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         rows = self._rows(X, reset=False)
         weights = weights_of(rows, sample_weight)
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
-            return -score_rows(self, source, mass, None, executor, self.memory_limit).inertia
+            return -inertia_over(self, source, mass, executor, self.memory_limit)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Save the fitted model as a small Zarr group, without pickle.
@@ -142,14 +154,33 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         save_model(self, path, overwrite=overwrite)
 
     @property
+    def centers_in_data_units_(self) -> F64 | None:
+        """The centers without `scale`, shape (n_clusters, n_used); None at unit length."""
+        view, centers = self.frame_.view, self.cluster_centers_
+        return None if view.is_unit or self.embeds else view.unscaled(centers)
+
+    @property
+    def scaling(self) -> Scaling:
+        """What the parameters of SCALING ask for; raises SourceError where they are wrong."""
+        return Scaling.of(self)
+
+    @property
     def inertia_of(self) -> str | None:
         """What `inertia_` was taken over, where that is not all rows as they are."""
         return None
 
     def json_parameters(self) -> Json:
-        """Return the parameters that decide the result, as JSON."""
-        values = {k: v for k, v in self.get_params(deep=False).items() if k not in CIRCUMSTANCES}
-        return {name: to_json(value) for name, value in values.items()}
+        """Return the parameters that decide the result, as JSON; of SCALING, what is asked for.
+
+        Runs and models without it are as they were before there was any.
+        """
+        left_out = (*CIRCUMSTANCES, *SCALING)
+        values = {k: v for k, v in self.get_params(deep=False).items() if k not in left_out}
+        return {name: to_json(value) for name, value in values.items()} | self.scaling.to_json()
+
+    def scaling_parameters(self) -> Json:
+        """Return the parameters that say how rows are seen."""
+        return {name: getattr(self, name) for name in SCALING}
 
     def fitted_values(self, kind: Any) -> Json:
         """Return those attributes of `stored` that are of a kind."""
@@ -169,19 +200,19 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         return labels
 
     def _rows(self, X: Any, *, reset: bool) -> RowSource:
-        if is_in_memory(X):
-            array = validate_data(
-                self, X, reset=reset, dtype="numeric", order="C", accept_sparse=False
-            )
+        given = as_given(X)
+        if is_in_memory(given) and (given is X or not is_frame(X)):
+            with named_columns(X):
+                array = validate_data(
+                    self, given, reset=reset, dtype="numeric", order="C", accept_sparse=False
+                )
             return as_rows(np.asarray(array))
         rows = as_rows(X)
         if reset:
             self.n_features_in_ = rows.shape[1]
-        elif rows.shape[1] != self.n_features_in_:
-            raise SourceError(
-                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
+            keep_names(self, rows)
+        else:
+            refuse_other_rows(self, rows)
         return rows
 
     @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from streamkm.cluster.arguments import to_json
 from streamkm.cluster.checks import check_init
-from streamkm.cluster.exchange import start_of
+from streamkm.cluster.exchange import opened, start_of
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.init import INITS
+from streamkm.cluster.names import known_names
 from streamkm.typing import Json
 
 
@@ -24,10 +26,16 @@ class GivenStart(Fitted):
         Raises
         ------
         SourceError
-            If it is no start, or a model that is not fitted.
+            If it is no start, a model that is not fitted, or one of another scaling.
         """
         check_init(self, INITS)
-        self._start = start_of(self.init, INITS)
+        start = self.init
+        if isinstance(start, (str, Path)) and start not in INITS:
+            start = opened(start)
+        self._start_names = known_names(start)
+        if isinstance(start, Fitted):
+            self.scaling.refuse_other("init", start)
+        self._start = start_of(start, INITS)
 
     def json_parameters(self) -> Json:
         """Return the parameters; a start that came from a model as its centers."""

@@ -11,8 +11,8 @@ import numpy as np
 from streamkm.cluster.fitdata import FitData
 from streamkm.cluster.passes import Passes
 from streamkm.errors import SourceError
+from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.lloyd import LloydAccumulator
 from streamkm.kernels.seeding import plus_plus
 from streamkm.keyed import OVERSAMPLING, RECLUSTER, SEEDING, generator, row_key
 from streamkm.tasks.fit import lloyd, oversample
@@ -160,7 +160,7 @@ def refine(centers: F64, rows: Rows, mass: F64, data: FitData, n_iterations: int
     """Return centers after some Lloyd updates on weighted rows that are in memory."""
     weighted = data.summary.grids(np.dtype(np.float64), is_weighted=True, most_weight=mass.max())
     for _ in range(n_iterations):
-        sums = LloydAccumulator(prepare(centers, data.frame), weighted)
+        sums = LloydAccumulator(prepare(centers, data.sample_frame), weighted)
         sums.add(rows, mass)
         moved = data.moved(sums.result(), centers)
         if np.array_equal(moved, centers):
@@ -189,7 +189,7 @@ def make_starts(init: Any, seeding: Seeding) -> list[F64]:
     Parameters
     ----------
     init
-        A name of `INITS`, an array of shape (n_clusters, n_features), or a
+        A name of `INITS`, an array of shape (n_clusters, n_used), or a
         callable (X, n_clusters, random_state) -> such an array, where X is the
         stored sample.
 
@@ -210,7 +210,7 @@ def make_starts(init: Any, seeding: Seeding) -> list[F64]:
         ]
     else:
         starts = [init for _ in seeding.restarts]
-    shape = (seeding.n_clusters, seeding.passes.source.shape[1])
+    shape = (seeding.n_clusters, len(seeding.passes.data.summary.mean))
     return [seeding.passes.data.projected(_check(start, shape)) for start in starts]
 
 

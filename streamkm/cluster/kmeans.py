@@ -19,6 +19,7 @@ from streamkm.cluster.given import GivenStart
 from streamkm.cluster.init import Seeding, make_starts, values_per_center
 from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
+from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
 from streamkm.runtime.base import Executor
 from streamkm.typing import F64, I64, RowSource
@@ -37,7 +38,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
         "gaussian" (normal draws with each feature's mean and standard
         deviation), an array of shape (n_clusters, n_features), a fitted model
         or the path of a saved one or of a .npy file, or a callable (X,
-        n_clusters, random_state) -> array.
+        n_clusters, random_state) -> array; all of them on the scale of `scale`.
     n_init
         Restarts. They share every pass over the data; the best is kept.
     max_iter
@@ -52,6 +53,12 @@ class KMeans(GivenStart, Exchange, Clusterer):
         What becomes of a cluster that lost all its rows: "farthest" moves it
         to the row farthest from its center, "random" to a random row, "drop"
         leaves it out, "error" raises EmptyClusterError.
+    algorithm
+        How a pass finds labels; no bit of the result depends on it. "lloyd"
+        measures every row to every center; "hamerly" keeps two bounds a row, and
+        skips rows that cannot have changed; "yinyang" keeps more, for many
+        centers; "auto" chooses by the number of clusters. Bounds are kept where
+        tasks share this process's memory and they fit under the limit.
     max_time_s
         Stop after the first pass that ends later than this many seconds; None
         for no limit.
@@ -59,6 +66,16 @@ class KMeans(GivenStart, Exchange, Clusterer):
         "euclidean", or "cosine": rows count at unit length and centers lie on the
         sphere (spherical k-means). Rows of zeros have no direction: they are
         counted in `n_zero_rows_`, and their labels mean nothing.
+    scale
+        "standard" (each feature's mean to 0, its standard deviation to 1),
+        "minmax" (its range to 0 .. 1), a number that all values are divided by, or
+        "none". The model keeps what it found, for all that it does with new rows.
+    normalize
+        "l2" scales rows to unit length, after `scale`. Centers are their means;
+        metric="cosine" puts these on the sphere as well.
+    columns
+        Features to use, such as [0, 3, 7] or "0:3,7" (which is 0, 1, 2, 7); None for
+        all.
     executor
         "serial", "threads", "processes", "distributed", an executor, or None
         for what Dask would use here (the active Client, else threads).
@@ -72,12 +89,16 @@ class KMeans(GivenStart, Exchange, Clusterer):
     Attributes
     ----------
     cluster_centers_
-        Shape (n_clusters, n_features), float64.
+        Shape (n_clusters, n_features), float64: scaled, of `columns` alone.
+    centers_in_data_units_
+        The centers without `scale`, same shape; None at unit length.
     inertia_
         Weighted sum of squared distances to the nearest centers; for cosine
         that is twice the sum of 1 - cosine.
     n_iter_
         Iterations of the best restart.
+    converged_
+        Whether the best restart stopped by `tol`, not at `max_iter` or for the time.
     labels_
         Shape (n_samples,), int32; only after fitting rows in memory.
     cluster_sizes_
@@ -90,8 +111,8 @@ class KMeans(GivenStart, Exchange, Clusterer):
         clusters were dropped.
     seed_
         The seed that was used: `random_state`, or the one that was drawn.
-    n_features_in_
-        Features seen in `fit`.
+    n_features_in_, feature_names_in_
+        Features seen in `fit`: how many, and their names where the rows had some.
 
     Notes
     -----
@@ -106,6 +127,9 @@ class KMeans(GivenStart, Exchange, Clusterer):
     Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28(2),
     1982, section IV. Dhillon & Modha, "Concept decompositions for large sparse
     text data using clustering", Machine Learning 42, 2001, section 3 (cosine).
+    Hamerly, "Making k-means even faster", SDM 2010, algorithm 1. Ding et al.,
+    "Yinyang k-means: a drop-in replacement of the classic k-means with
+    consistent speedup", ICML 2015, section 3.2.
 
     Examples
     --------
@@ -117,9 +141,10 @@ class KMeans(GivenStart, Exchange, Clusterer):
     [1.0, 10.0]
     """
 
-    algorithm = "kmeans"
+    algorithm_name = "kmeans"
     can_renumber = True
     center_moves_: F64 | None = None
+    converged_: bool
 
     def __init__(
         self,
@@ -135,8 +160,12 @@ class KMeans(GivenStart, Exchange, Clusterer):
         tol: float = 1e-4,
         random_state: Any = None,
         empty_cluster: Literal["farthest", "random", "drop", "error"] = "farthest",
+        algorithm: Literal["auto", "lloyd", "hamerly", "yinyang"] = "auto",
         max_time_s: float | None = None,
         metric: Literal["euclidean", "cosine"] = "euclidean",
+        scale: Scale = "none",
+        normalize: Normalize = None,
+        columns: Columns = None,
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -148,8 +177,12 @@ class KMeans(GivenStart, Exchange, Clusterer):
         self.tol = tol
         self.random_state = random_state
         self.empty_cluster = empty_cluster
+        self.algorithm = algorithm
         self.max_time_s = max_time_s
         self.metric = metric
+        self.scale = scale
+        self.normalize = normalize
+        self.columns = columns
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -160,6 +193,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
         check_number(self, "tol")
         check_choice(self, "empty_cluster", EMPTY_CLUSTER)
         check_choice(self, "metric", METRICS)
+        check_choice(self, "algorithm", ("auto", "lloyd", "hamerly", "yinyang"))
         check_number(self, "max_time_s", optional=True, is_positive=True)
         self.read_start()
 
@@ -183,7 +217,9 @@ class KMeans(GivenStart, Exchange, Clusterer):
         self, passes: Passes, states: tuple[FitState, ...], seed: int
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the states of all restarts after every pass."""
-        parameters = LloydParameters(self.max_iter, float(self.tol), self.empty_cluster, seed)
+        parameters = LloydParameters(
+            self.max_iter, float(self.tol), self.empty_cluster, seed, self.algorithm
+        )
         begin = time.monotonic()
         for after in lloyd(passes, states, parameters):
             yield after
@@ -195,6 +231,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
         best = best_of(closed(passes, states))
         start, centers = self._start, best.state.centers
         self.center_moves_ = None
+        self.converged_ = best.state.converged
         if isinstance(start, np.ndarray) and start.shape == centers.shape:
             self.center_moves_ = np.sqrt(((centers - start) ** 2).sum(axis=1))
         return best

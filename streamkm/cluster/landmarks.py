@@ -54,12 +54,12 @@ def place_landmarks(
     points = refine(rows[chosen].astype(np.float64), rows, mass, data, LLOYD_ITERATIONS)
     points = np.unique(points, axis=0)
     n_neighbors = min(n_neighbors, len(points))
-    placed = Landmarks(points, data.frame, bandwidth or 1.0, n_neighbors)
+    placed = Landmarks(points, data.sample_frame, bandwidth or 1.0, n_neighbors)
     if bandwidth is None:
         distances = np.sqrt(placed.neighbors(rows)[1]).mean(axis=1)
         mean = float((distances * mass).sum() / mass.sum())
         placed = replace(placed, bandwidth=mean or 1.0)  # zero: every row is a landmark
-    return placed
+    return replace(placed, frame=data.frame)
 
 
 def through_neighbors(passes: Passes, placed: Landmarks, n_components: int) -> Embedding:
@@ -98,7 +98,8 @@ def through_nystrom(passes: Passes, placed: Landmarks, n_components: int) -> Emb
     approximation and error analysis", ICML 2008 (k-means landmarks).
     """
     placed = replace(placed, n_neighbors=len(placed.points))
-    among, vectors = _eigen(placed.affinities(placed.points, is_relative=False)[1])
+    seen = replace(placed, frame=passes.data.sample_frame)  # as the landmarks are
+    among, vectors = _eigen(seen.affinities(placed.points, is_relative=False)[1])
     among, vectors = _leading(among, vectors, len(among))
     root = vectors / np.sqrt(among)  # root root^T is A^+
     summary = passes.data.summary

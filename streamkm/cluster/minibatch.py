@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
 from streamkm.cluster.given import GivenStart
 from streamkm.cluster.init import values_per_center
@@ -18,15 +15,16 @@ from streamkm.cluster.lloyd import Closed, closed
 from streamkm.cluster.nested import first_prefix, nested
 from streamkm.cluster.partial import PartialFit
 from streamkm.cluster.passes import Passes
+from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
 from streamkm.cluster.steps import RATES, Steps
 from streamkm.cluster.stream import Stream, buffer_bytes, buffer_rows_for
 from streamkm.cluster.streaming import StreamParameters, best_start, stream_steps
 from streamkm.runtime.base import Executor
-from streamkm.typing import I64, RowSource
+from streamkm.typing import RowSource
 
 
-class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
+class MiniBatchKMeans(PartialFit, GivenStart):
     """k-means by small steps along the stream of rows.
 
     Parameters
@@ -49,11 +47,9 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         Stop when the total squared move of the centers in a step is at most
         `tol` times the mean variance of the features; 0 for never.
     max_no_improvement
-        Stop after so many steps without a better smoothed inertia; None for
-        never.
+        Stop after so many steps without a better smoothed inertia; None for never.
     init_size
-        Rows that a start is made from; None for 3 * batch_size, at least
-        3 * n_clusters.
+        Rows that a start is made from; None for 3 * batch_size, at least 3 * n_clusters.
     n_init
         Starts, each improved by a few iterations of k-means on its rows; the one
         with the least inertia on `init_size` other rows is used.
@@ -61,17 +57,15 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         Clusters with less than this share of the heaviest one's weight are
         moved to rows of the batch; 0 for never.
     learning_rate
-        "sculley": a center is the mean of all rows that it ever took in;
-        "sqrt": it moves by the root of its share of the batch, which does not
-        fade.
+        "sculley": a center is the mean of all rows that it ever took in; "sqrt":
+        it moves by the root of its share of the batch, which does not fade.
     batches
         "stream": steps over batches of `batch_size` rows; "nested": Lloyd on a
         growing prefix of the stream, which begins with `batch_size` rows, at
         least 32 * n_clusters, and doubles, up to all rows.
     shuffle_buffer
         Rows held in memory and mixed, for data that `convert --shuffle` did not
-        mix; None for 64 MiB. A larger one mixes better and
-        reads less twice.
+        mix; None for 64 MiB. A larger one mixes better and reads less twice.
     half_life
         `partial_fit` halves the weight of what it saw so long ago, `fit`
         forgets nothing; None for never.
@@ -79,31 +73,32 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         Unit of `half_life`: "rows" or "batches".
     metric
         "euclidean" or "cosine", as for `KMeans`.
+    scale
+        "standard", "minmax", a number that values are divided by, or "none", as for
+        `KMeans`.
+    normalize
+        "l2" scales rows to unit length, as for `KMeans`.
+    columns
+        Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
     executor, memory_limit, run_dir
         As for `KMeans`.
 
     Attributes
     ----------
     cluster_centers_
-        Shape (n_clusters, n_features), float64.
-    inertia_
-        Weighted sum of squared distances to the nearest centers.
+        Shape (n_clusters, n_features), float64: scaled, of `columns` alone.
+    centers_in_data_units_
+        The centers without `scale`, same shape; None at unit length.
     n_iter_
         Times through the data, rounded up.
     n_steps_
         Steps taken.
-    labels_
-        Shape (n_samples,), int32; only for rows in memory.
-    cluster_sizes_
-        Rows of each cluster, shape (n_clusters,), int64.
     weight_sums_
         Weight that each center has taken in, shape (n_clusters,).
     history_
         One record a buffer of batches.
-    seed_
-        The seed that was used.
-    n_features_in_
-        Features seen in `fit`.
+    inertia_, labels_, cluster_sizes_, seed_, n_features_in_
+        As for `KMeans`.
 
     Notes
     -----
@@ -127,9 +122,7 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
     [1.0, 10.0]
     """
 
-    algorithm = "minibatch"
-    can_renumber = True
-    stored = ("n_steps", "weight_sums", "n_since_reassignment")
+    algorithm_name = "minibatch"
 
     def __init__(
         self,
@@ -153,6 +146,9 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         half_life: float | None = None,
         time_unit: Literal["rows", "batches"] = "rows",
         metric: Literal["euclidean", "cosine"] = "euclidean",
+        scale: Scale = "none",
+        normalize: Normalize = None,
+        columns: Columns = None,
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -174,6 +170,9 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         self.half_life = half_life
         self.time_unit = time_unit
         self.metric = metric
+        self.scale = scale
+        self.normalize = normalize
+        self.columns = columns
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -207,11 +206,15 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         """Return the size of the buffer, and of a batch beside it."""
         return buffer_bytes(rows, self.shuffle_buffer, self.batch_size)
 
+    def shared_bytes(self, rows: RowSource) -> int:
+        """Return the size of the buffer."""
+        batch_rows = min(self.batch_size, rows.shape[0])
+        return self.held_bytes(rows) - batch_rows * rows.shape[1] * rows.dtype.itemsize
+
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the best of the starts."""
-        centers = best_start(
-            passes, self._start, seed, self._init_rows, (self.n_clusters, self.n_init)
-        )
+        sizes = self.n_clusters, self.n_init
+        centers = best_start(passes, self._start, seed, self._init_rows, sizes)
         if self.batches == "stream":
             return (Steps.start(centers).to_state(),)
         return (first_prefix(centers, self.batch_size, passes.source.shape[0]),)
@@ -220,19 +223,16 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         self, passes: Passes, states: tuple[FitState, ...], seed: int
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the state after every buffer of batches, or every pass over the prefix."""
-        stream = self._stream(passes, seed)
-        (begun,) = states
-        after = (
-            nested(passes, stream, begun, self.max_iter, float(self.tol))
-            if self.batches == "nested"
-            else stream_steps(passes, stream, begun, StreamParameters.of(self, seed))
-        )
-        for state in after:
-            yield (state,)
+        stream, (begun,) = self._stream(passes), states
+        if self.batches == "nested":
+            after = nested(passes, stream, begun, self.max_iter, float(self.tol))
+        else:
+            after = stream_steps(passes, stream, begun, StreamParameters.of(self, seed))
+        yield from ((state,) for state in after)
 
-    def _stream(self, passes: Passes, seed: int) -> Stream:
+    def _stream(self, passes: Passes) -> Stream:
         buffer_rows = buffer_rows_for(passes.source, self.shuffle_buffer, self.batch_size)
-        return Stream(passes, self.batch_size, buffer_rows, seed, self.n_clusters)
+        return Stream(passes, self.batch_size, buffer_rows, self.n_clusters)
 
     def finish(self, passes: Passes, states: tuple[FitState, ...]) -> Closed:
         """Return the model with its final inertia, or the estimate of the last steps."""
@@ -242,20 +242,8 @@ class MiniBatchKMeans(PartialFit, GivenStart, Clusterer):
         total = passes.data.summary.weight if self.batches == "stream" else 1.0
         return Closed(state, state.inertia * total, state.counts)
 
-    def renumber(self, model: Closed, order: I64) -> Closed:
-        """Return a finished model with cluster `order[i]` as cluster `i`."""
-        moved, extra = super().renumber(model, order), dict(model.state.extra)
-        if "weight_sums" in extra:
-            extra["weight_sums"] = extra["weight_sums"][order]
-        return replace(moved, state=replace(moved.state, extra=extra))
-
     def keep(self, passes: Passes, model: Closed) -> None:
         """Set the attributes of the fitted model."""
         super().keep(passes, model)
-        state = model.state
-        self.n_steps_ = state.n_iter
         if self.batches == "stream":
-            per_epoch = self._stream(passes, self.seed_).steps_per_epoch
-            self.n_iter_ = -(-state.n_iter // per_epoch)
-        self.weight_sums_ = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
-        self.n_since_reassignment_ = 0
+            self.n_iter_ = -(-self.n_steps_ // self._stream(passes).steps_per_epoch)

@@ -11,6 +11,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from streamkm.cluster import find_algorithm
+from streamkm.cluster.names import known_names
 from streamkm.cluster.rundir import NUMERICS_VERSION
 from streamkm.data.spec import KEY, check_version
 from streamkm.data.store import (
@@ -21,13 +22,16 @@ from streamkm.data.store import (
     put_in_place,
 )
 from streamkm.errors import StorageError, StoreError, StoreExistsError
-from streamkm.kernels.tile import Frame
-from streamkm.typing import Json
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.members import MemberMoments
+from streamkm.kernels.view import View
+from streamkm.typing import F64, Json
 
 if TYPE_CHECKING:
     from streamkm.cluster.base import Clusterer
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+UNSCALED_VERSION: Final = 1  # of models that see rows as they are: older streamkm reads them
 
 
 def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
@@ -45,6 +49,7 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
             "counts": model.cluster_sizes_,
             "frame_shift": model.frame_.shift,
             **model.fitted_values(np.ndarray),
+            **_members(model),
         }
         for name, values in arrays.items():
             array = create_array(group, name, values.shape, values.dtype, len(values), "none")
@@ -59,9 +64,9 @@ def save_model(model: Clusterer, path: str | Path, *, overwrite: bool) -> None:
 
 def _attributes(model: Clusterer) -> Json:
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if model.scaling.to_json() else UNSCALED_VERSION,
         "kind": "model",
-        "algorithm": model.algorithm,
+        "algorithm": model.algorithm_name,
         "numerics_version": NUMERICS_VERSION,
         "parameters": model.json_parameters(),
         "seed": model.seed_,
@@ -72,7 +77,38 @@ def _attributes(model: Clusterer) -> Json:
         "sample_shape": list(model.sample_shape_),
         "fingerprint": model.fingerprint_,
         **model.fitted_values((int, float)),
+        **_names(model),
+        **_view_of(model),
     }
+
+
+def _names(model: Clusterer) -> Json:
+    names = known_names(model)
+    return {"feature_names": list(names)} if names else {}
+
+
+def _members(model: Clusterer) -> dict[str, Any]:
+    """Return what is known of the members, unless the centers have moved since."""
+    known = model.members_
+    if known is None or not np.array_equal(known.centers, model.cluster_centers_):
+        return {}
+    return {"member_offsets": known.offsets, "member_spread": known.spread}
+
+
+def _view_of(model: Clusterer) -> Json:
+    """Return how the model sees rows, where its parameters do not say it all."""
+    if not model.scaling.to_json():
+        return {}
+    return {"view": model.frame_.view.to_json(), "n_features": model.n_features_in_}
+
+
+def _frame(values: Json, shift: F64, model: Clusterer) -> Frame:
+    """Return the frame of a saved model."""
+    is_cosine = model.metric == "cosine"
+    view = View(is_unit=is_cosine)
+    if "view" in values:
+        view = View.from_json(values["view"], int(values["n_features"]))
+    return Frame(shift, float(values["frame_scale"]), view, is_cosine)
 
 
 def load_model(path: str | Path) -> Clusterer:
@@ -107,16 +143,21 @@ def load_model(path: str | Path) -> Clusterer:
         made = find_algorithm(values["algorithm"]).load()(**read_parameters(values["parameters"]))
         made.cluster_centers_ = _read(group, "centers")
         made.cluster_sizes_ = _read(group, "counts")
-        made.frame_ = Frame(
-            _read(group, "frame_shift"), float(values["frame_scale"]), made.metric == "cosine"
-        )
+        made.frame_ = _frame(values, _read(group, "frame_shift"), made)
         made.seed_ = int(values["seed"])
         made.n_iter_ = int(values["n_iter"])
         made.inertia_ = float("nan" if values["inertia"] is None else values["inertia"])
         made.history_ = values["history"]
         made.sample_shape_ = tuple(values["sample_shape"])
         made.fingerprint_ = values["fingerprint"]
-        made.n_features_in_ = len(made.frame_.shift)
+        made.n_features_in_ = int(values.get("n_features", len(made.frame_.shift)))
+        if "feature_names" in values:
+            made.feature_names_in_ = np.array(values["feature_names"], object)
+        if "member_offsets" in group:
+            made.members_ = MemberMoments(
+                made.cluster_centers_, made.cluster_sizes_,
+                _read(group, "member_offsets"), _read(group, "member_spread"),
+            )  # fmt: skip
         for name in made.stored:
             value = values[name] if name in values else _read(group, name)
             setattr(made, f"{name}_", value)

@@ -13,13 +13,16 @@ import numpy as np
 from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.coreset import SIZE_PER_CLUSTER, Coreset
 from streamkm.cluster.coreset_stream import CoresetStream
-from streamkm.cluster.fitted import Fitted
+from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.matching import match
+from streamkm.cluster.names import known_names
 from streamkm.cluster.state import FitState
 from streamkm.data.layout import Block, block_rows_for
+from streamkm.errors import SourceError
 from streamkm.kernels.coreset_tree import CoresetPlan
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.view import AS_THEY_ARE, View
 from streamkm.runtime import make_executor
 from streamkm.runtime.events import PassStarted
 from streamkm.runtime.memory import MAX_BLOCK_BYTES
@@ -34,7 +37,7 @@ SOLVED: Final = frozenset(
 )  # fmt: skip
 
 
-class Online(Fitted):
+class Online(Exchange):
     """The endless half of `StreamKM`."""
 
     coreset: str
@@ -53,22 +56,41 @@ class Online(Fitted):
     _stream: CoresetStream | None = None
     _ids: F64 | None = None  # centers whose ids the next ones take over
 
+    @classmethod
+    def from_centers(cls, centers: Any, **parameters: Any) -> Self:
+        """Return a fitted model with given centers, as `Exchange.from_centers`.
+
+        For `partial_fit`, the centers stand for the rows of their clusters.
+        """
+        model = super().from_centers(centers, **parameters)
+        view = model.frame_.view
+        if view.columns is not None or (view.is_unit and view.divisor is not None):
+            raise SourceError(
+                "StreamKM.from_centers: its centers stand for rows, and with columns, or scale and "
+                "unit length, no rows follow from them; KMeans.from_centers takes them"
+            )
+        model.coreset_rows_ = view.unscaled(model.cluster_centers_)
+        model.coreset_weights_ = model.cluster_sizes_.astype(np.float64)
+        model.n_seen_ = int(model.cluster_sizes_.sum())
+        return model
+
     @property
     def coreset_(self) -> Coreset:
         """The `Coreset`: rows, weights, `save`, and `+` with others."""
         rows, weights, n_rows = self.coreset_rows_, self.coreset_weights_, self.n_seen_
-        plan = self.plan(self.seed_)
-        return Coreset(rows, weights, n_rows, plan, self.sample_shape_, self._source)
+        plan = self.plan(self.seed_, self.frame_.view)
+        known = self.sample_shape_, self._source, known_names(self)
+        return Coreset(rows, weights, n_rows, plan, *known)
 
     @property
     def n_values(self) -> int:
         """How many numbers label rows: the centers alone."""
         return int(self.cluster_centers_.size)
 
-    def plan(self, seed: int) -> CoresetPlan:
-        """Return how rows become a coreset."""
+    def plan(self, seed: int, view: View = AS_THEY_ARE) -> CoresetPlan:
+        """Return how rows, seen through a view, become a coreset."""
         size = self.coreset_size or SIZE_PER_CLUSTER * self.n_clusters
-        return CoresetPlan(size, self.coreset, self.n_clusters, seed, self.metric == "cosine")
+        return CoresetPlan(size, self.coreset, self.n_clusters, seed, view)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take in the next rows of a stream, in bounded memory.
@@ -92,13 +114,17 @@ class Online(Fitted):
         ------
         BadRowsError
             If rows hold NaN or infinity.
+        SourceError
+            If the model is new, and `scale` needs the moments of all rows.
         """
         self.check_parameters()
         is_first = not self.__sklearn_is_fitted__()
         rows = self._rows(X, reset=is_first)
+        self.scaling.refuse_beyond(rows.shape[1])
         weights = weights_of(rows, sample_weight)
         seed = self._seed() if is_first else self.seed_
-        stream = self._next_stream(seed, is_first=is_first)
+        first_view = self.scaling.view(rows.shape[1]) if is_first else None
+        stream = self._next_stream(seed, first_view)
         for block in plan_blocks(rows):
             part = rows.read(block.start, block.stop)
             refuse_bad_values(part, block.start)
@@ -108,7 +134,7 @@ class Online(Fitted):
             stream.add(part, mass, is_new_batch=block.start == 0)
         if is_first:
             self.seed_, self.fingerprint_, self.history_ = seed, "", []
-            self.sample_shape_ = rows.info.sample_shape
+            self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape
         self._stream = stream
         self._ids = self.__dict__.get("cluster_centers_", self._ids)
         for name in (*SOLVED, "labels_"):
@@ -121,13 +147,14 @@ class Online(Fitted):
             self.partial_fit(batch)
         return self
 
-    def _next_stream(self, seed: int, *, is_first: bool) -> CoresetStream:
+    def _next_stream(self, seed: int, first_view: View | None) -> CoresetStream:
         """Return a stream to add to: a copy, a new one, or one that begins with what was fitted."""
         if self._stream is not None:
             return copy(self._stream)
         by_batch = self.time_unit == "batches"
-        stream = CoresetStream(self.plan(seed), self.half_life, by_batch=by_batch)
-        if not is_first:
+        plan = self.plan(seed, self.frame_.view if first_view is None else first_view)
+        stream = CoresetStream(plan, self.half_life, by_batch=by_batch)
+        if first_view is None:
             stream.begin(self.coreset_rows_, self.coreset_weights_, self.n_seen_)
         return stream
 
@@ -147,7 +174,7 @@ class Online(Fitted):
         self.cluster_centers_ = state.centers[order]
         self.cluster_sizes_ = state.counts[order]
         self.inertia_, self.n_iter_ = state.inertia, int(state.extra["n_iter"][0])
-        self.frame_ = frame_of(state.extra)
+        self.frame_ = frame_of(state.extra, stream.plan.view, self.metric)
         self.coreset_rows_, self.coreset_weights_ = made.rows, made.weights
         self.n_seen_ = made.n_rows
         return self.__dict__[name]
@@ -168,10 +195,9 @@ def unsolved(n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
     return FitState(*nothing, extra={**arrays, "done": np.array([done])})
 
 
-def frame_of(extra: Mapping[str, Any]) -> Frame:
-    """Return the frame that `solved` wrote."""
-    scale = float(extra["frame_scale"][0])
-    return Frame(extra["frame_shift"], scale, bool(extra["is_unit"][0]))
+def frame_of(extra: Mapping[str, Any], view: View, metric: str) -> Frame:
+    """Return the frame that `solved` wrote, of rows that are seen through a view."""
+    return Frame(extra["frame_shift"], float(extra["frame_scale"][0]), view, metric == "cosine")
 
 
 def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> FitState:
@@ -197,7 +223,9 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
         metric=model.metric,
         random_state=seed,
         executor=runner,
+        **model.scaling_parameters(),
     )
+    inner._known_view = made.plan.view
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is to say is said of all rows
         inner.fit(rows, sample_weight=weights)
@@ -208,7 +236,6 @@ def solved(made: Coreset, model: Any, seed: int, listener: Listener | None) -> F
         "coreset_weights": made.weights,
         "n_iter": np.array([inner.n_iter_]),
         "frame_shift": inner.frame_.shift,
-        "is_unit": np.array([inner.frame_.is_unit]),
         "frame_scale": np.array([inner.frame_.scale]),
     }
     counts = np.maximum(np.rint(shares), mass > 0.0).astype(np.int64)

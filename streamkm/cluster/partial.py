@@ -8,22 +8,26 @@ from typing import Any, Self
 import numpy as np
 
 from streamkm.cluster.arguments import weights_of
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.checks import check_rows
 from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.forgetting import fade_of, forget_jumps, swapped
 from streamkm.cluster.init import Seeding, make_starts
+from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import pick, shipped
 from streamkm.cluster.steps import Steps, reassign, updated
-from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.sources.array import MemorySource
 from streamkm.tasks import fit as tasks
-from streamkm.typing import F64, ColumnSource, RowSource
+from streamkm.typing import F64, I64, ColumnSource, RowSource
 
 
-class PartialFit(Exchange):
-    """The step-by-step half of `MiniBatchKMeans`."""
+class PartialFit(Exchange, Clusterer):
+    """The step-by-step half of `MiniBatchKMeans`: what its centers weigh between steps."""
 
+    can_renumber = True
+    stored = ("n_steps", "weight_sums", "n_since_reassignment")
     _start: Any
     learning_rate: str
     reassignment_ratio: float
@@ -47,6 +51,20 @@ class PartialFit(Exchange):
         model.n_steps_ = model.n_since_reassignment_ = 0
         return model
 
+    def renumber(self, model: Closed, order: I64) -> Closed:
+        """Return a finished model with cluster `order[i]` as cluster `i`."""
+        moved, extra = super().renumber(model, order), dict(model.state.extra)
+        if "weight_sums" in extra:
+            extra["weight_sums"] = extra["weight_sums"][order]
+        return replace(moved, state=replace(moved.state, extra=extra))
+
+    def keep(self, passes: Passes, model: Closed) -> None:
+        """Set the attributes of the fitted model."""
+        super().keep(passes, model)
+        state = model.state
+        self.weight_sums_ = np.asarray(state.extra.get("weight_sums", state.counts), np.float64)
+        self.n_steps_, self.n_since_reassignment_ = state.n_iter, 0
+
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take in one batch.
 
@@ -67,18 +85,20 @@ class PartialFit(Exchange):
         Raises
         ------
         SourceError
-            If the first batch has fewer rows than there are clusters.
+            If the first batch has fewer rows than there are clusters, or the
+            model is new and `scale` needs the moments of all rows.
         """
         self.check_parameters()
         is_first = not hasattr(self, "weight_sums_")
         rows = self._rows(X, reset=is_first)
+        self.scaling.refuse_beyond(rows.shape[1])
         n_rows = rows.shape[0]
-        if is_first and n_rows < self.n_clusters:
-            raise SourceError(f"n_samples={n_rows} should be >= n_clusters={self.n_clusters}.")
+        if is_first:
+            check_rows(self, n_rows)
         weights = weights_of(rows, sample_weight)
         if is_first:
             self.seed_ = self._seed()
-            self.sample_shape_ = rows.info.sample_shape
+            self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape
             self.fingerprint_, self.history_ = "", []
         with self._running() as executor:
             model = self._take_in(rows, weights, executor, is_first=is_first)
@@ -97,8 +117,11 @@ class PartialFit(Exchange):
         self, rows: RowSource, weights: ColumnSource | None, executor: Executor, *, is_first: bool
     ) -> Steps:
         with shipped(rows, weights, executor) as (source, mass):
-            values = self.n_clusters * rows.shape[1]
-            passes = Passes(source, mass, executor, self.memory_limit, values, metric=self.metric)
+            values, scaling = self.n_clusters * rows.shape[1], self.scaling
+            view = scaling.view(rows.shape[1]) if is_first else self.frame_.view
+            passes = Passes(
+                source, mass, executor, self.memory_limit, values, scaling=scaling, view=view
+            )
             data = passes.look(2 * self.n_clusters)
             self.frame_ = data.frame
             if is_first:
@@ -117,7 +140,9 @@ class PartialFit(Exchange):
         after = updated(model, part, self.learning_rate, fade)
         if self.half_life is None:
             ratio, seed = self.reassignment_ratio, self.seed_
-            after = reassign(after, ratio, rows.shape[0], seed, lambda p: pick(rows, p))
+            after = reassign(
+                after, ratio, rows.shape[0], seed, lambda p: data.as_centers(pick(rows, p))
+            )
         else:
             batch = data.seen(rows.read(0, rows.shape[0]))
             masses = weights.read(0, len(batch)) if weights else None

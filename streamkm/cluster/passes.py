@@ -7,30 +7,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from streamkm.cluster.fitdata import FitData
+from streamkm.cluster.looking import Looked, check_summary, survey_rows, what_is_stored
 from streamkm.cluster.rows import take
+from streamkm.cluster.scaling import Scaling
 from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
-from streamkm.data.layout import block_rows_for, plan_groups
-from streamkm.data.sampling import sample_capacity, sample_share
-from streamkm.errors import BadRowsError, SourceError
-from streamkm.kernels.moments import first_shift
-from streamkm.kernels.select import SelectedRows
-from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import unit_rows
-from streamkm.keyed import SAMPLE, row_key
+from streamkm.data.layout import block_rows_for, plan_groups, shared_block_rows
+from streamkm.kernels.tile import seen_rows
+from streamkm.kernels.view import AS_THEY_ARE, View
+from streamkm.metering import reading
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassDone, PassStarted
 from streamkm.runtime.memory import plan_memory
 from streamkm.runtime.serial import SerialExecutor
 from streamkm.sources.array import MemorySource
-from streamkm.tasks.base import PassResult, PassStats, bad_rows_message
+from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.fit import FitContext
-from streamkm.tasks.survey import SurveyContext, survey
-from streamkm.typing import F64, ColumnSource, Json, Rows, RowSource
+from streamkm.typing import F64, ColumnSource, Json, RowSource
 
 ROW_OVERHEAD_BYTES = 32  # labels, distances and weights of a row
+KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bounds
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
-MAX_VALUE = 1e100
 
 
 class Passes:
@@ -50,8 +47,10 @@ class Passes:
         Numbers that each row becomes, where they are written.
     held_bytes
         What the call holds besides its tasks.
-    metric
-        "euclidean" or "cosine".
+    scaling
+        How rows should be seen.
+    view
+        How they are seen, where that is known.
 
     Raises
     ------
@@ -68,13 +67,16 @@ class Passes:
         model_values: int,
         out_width: int = 0,
         held_bytes: int = 0,
-        metric: str = "euclidean",
+        scaling: Scaling = Scaling(),  # noqa: B008 - it is frozen
+        view: View | None = None,
     ) -> None:
-        self.is_unit = metric == "cosine"
+        self._scaling, self._view = scaling, view
+        self._raw: Looked | None = None
+        self.is_stored = isinstance(source, Dataset)
         info = source.info
         n_rows, n_features = source.shape
         row_bytes = n_features * source.dtype.itemsize + ROW_OVERHEAD_BYTES + 16 * out_width
-        plan = plan_memory(
+        self.plan = plan = plan_memory(
             executor.default_limit() if memory_limit is None else memory_limit,
             executor.n_workers,
             executor.n_processes,
@@ -83,22 +85,31 @@ class Passes:
             scratch_bytes=info.scratch_bytes,
             can_limit=executor.can_limit,
             held_bytes=held_bytes,
+            data_bytes=n_rows * row_bytes,
         )
         block_rows = block_rows_for(n_rows, row_bytes, info.natural_rows, plan.block_bytes)
         in_memory = isinstance(source, MemorySource)
+        if isinstance(source, MemorySource) and source.array.flags.c_contiguous and not out_width:
+            rows = shared_block_rows(n_rows, model_values, plan.n_workers)
+            block_rows = min(rows, max(plan.block_bytes // ROW_OVERHEAD_BYTES, block_rows))
         self.source: RowSource = source
-        if executor.shares_memory and not in_memory and not hasattr(source, "read_groups"):
-            self.source = CachedSource(source, plan.cache_bytes)
+        self.keep_bytes = 0
+        self.may_hold = True  # rows of its own; not where other models share the passes
+        if executor.shares_memory:
+            self.keep_bytes = plan.cache_bytes if in_memory else plan.cache_bytes // KEPT_SHARE
+            if not in_memory and not hasattr(source, "read_groups"):
+                self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
         self.block_rows = block_rows
         self.groups: Sequence[Any] = plan_groups(
-            n_rows, row_bytes, block_rows, is_sequential=info.is_sequential
+            n_rows, row_bytes, block_rows, is_sequential=info.is_sequential, parts=info.parts
         )
         if hasattr(source, "read_groups"):
             self.groups = source.read_groups()
         self.executor = executor.limited(plan.n_workers)
         self.history: list[Json] = []
         self._data: FitData | None = None
+        self._held: tuple[Any, Any] | None = None
 
     @property
     def data(self) -> FitData:
@@ -113,8 +124,31 @@ class Passes:
             return self.source.source
         return self.source
 
+    def hold(self, key: Any, load: Callable[[], Any]) -> Any:
+        """Return what `load` gives, and keep it until another key is asked for."""
+        if self._held is None or self._held[0] != key:
+            self._held = None  # freed before the next is loaded
+            with reading():
+                self._held = key, load()
+        return self._held[1]
+
+    @property
+    def view(self) -> View:
+        """How rows are seen; known after `find_view`."""
+        assert self._view is not None
+        return self._view
+
+    def find_view(self, least_sample_rows: int) -> None:
+        """Learn how rows are seen: without a look at them unless their moments are needed."""
+        if self._view is None:
+            is_blind = not self._scaling.needs_moments
+            summary = None if is_blind else self._look_raw(least_sample_rows).summary
+            self._view = self._scaling.view(self.source.shape[1], summary)
+
     def look(self, least_sample_rows: int) -> FitData:
-        """Learn the moments and a sample: from the store, or by one pass.
+        """Learn the moments and a sample, as rows are seen: from the store, or by one pass.
+
+        Two passes are taken where rows of unit length need the moments of all first.
 
         Raises
         ------
@@ -123,54 +157,46 @@ class Passes:
         SourceError
             If values are too large for their squares.
         """
-        source = self.release()
-        found = None
-        if isinstance(source, Dataset) and self.weights is None and not self.is_unit:
-            summary = Summary.from_json(source.moments)
-            indices, sample = source.sample()
-            if len(sample) >= min(least_sample_rows, summary.count):
-                found = summary, indices, sample, 0
-        summary, indices, sample, n_zero = found or self._survey(least_sample_rows)
-        if not summary.magnitude.max() < MAX_VALUE:
-            raise SourceError(f"values up to {summary.magnitude.max():g} are too large to square")
-        if not summary.weight > 0.0:
-            raise SourceError("all sample weights are zero")
-        weights = take(self.weights, indices) if self.weights is not None else None
-        if self.is_unit:
-            sample = unit_rows(sample)
+        self.find_view(least_sample_rows)
+        view = self.view
+        if view.is_unit:
+            found = survey_rows(self, least_sample_rows, view)
+            summary = found.summary
+        else:
+            found = self._look_raw(least_sample_rows)
+            summary = found.summary.through(view)
+        check_summary(summary)
+        weights = take(self.weights, found.indices) if self.weights is not None else None
         self._data = FitData(
-            self.source, self.weights, summary, sample, weights, self.is_unit, n_zero
-        )
+            self.source, self.weights, summary, seen_rows(found.sample, view), weights, view,
+            self._scaling.is_cosine, found.n_zero, found.sample,
+        )  # fmt: skip
+        self._raw = None
         return self._data
 
-    def _survey(self, least_sample_rows: int) -> tuple[Summary, Any, Rows, int]:
-        n_rows, n_features = self.source.shape
-        capacity = sample_capacity(n_rows, n_features * self.source.dtype.itemsize)
-        capacity = min(max(capacity, least_sample_rows), n_rows)
-        first = self.source.read(0, min(256, n_rows))
-        context = SurveyContext(
-            source=self.source,
-            weights=self.weights,
-            shift=first_shift(unit_rows(first) if self.is_unit else first),
-            is_unit=self.is_unit,
-            sample_key=row_key(0, SAMPLE),
-            sample_rows=capacity,
-            sample_share=sample_share(capacity, n_rows),
-        )
-        moments, sample = self.run(survey, context, stage="survey", title="looking at the rows")
-        self.note()
-        if moments.n_bad:
-            raise BadRowsError(bad_rows_message(moments.n_bad, moments.bad_rows.tolist()))
-        chosen: SelectedRows = sample.by_row()
-        return moments.summary(), chosen.indices, chosen.rows, moments.n_zero
+    def stored(self) -> Looked | None:
+        """Return what the store knows of its rows as they are."""
+        source = self.release()
+        return what_is_stored(source) if self.weights is None else None
+
+    def _look_raw(self, least_sample_rows: int) -> Looked:
+        if self._raw is None:
+            found = self.stored()
+            if found is None or len(found.sample) < min(least_sample_rows, found.summary.count):
+                found = survey_rows(self, least_sample_rows, AS_THEY_ARE)
+            check_summary(found.summary.through(self._scaling.picks))
+            self._raw = found
+        return self._raw
 
     def run_models(
         self, task: Callable[[Any, FitContext], PassResult], models: Sequence[F64],
-        *, stage: str, title: str, **extra: Any,
+        *, stage: str, title: str, groups: Sequence[Any] | None = None, **extra: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Run a pass that several models share; one result for each."""
         context = self.data.context(models, **extra)
-        return self.run(task, context, stage=stage, title=title, n_models=len(models))
+        return self.run(
+            task, context, stage=stage, title=title, n_models=len(models), groups=groups
+        )
 
     def run(
         self, task: Any, context: Any, *, stage: str, title: str, n_models: int = 1,
@@ -206,7 +232,9 @@ class Passes:
                 "n_models": n_models,
                 "seconds": seconds,
                 "read_s": stats.read_s,
+                "decode_s": stats.decode_s,
                 "compute_s": stats.compute_s,
+                "merge_s": stats.merge_s,
                 "bytes_read": stats.bytes_read,
                 "bytes_decoded": stats.bytes_decoded,
                 "n_rows": stats.n_rows,
@@ -216,6 +244,7 @@ class Passes:
     def note(self, **fields: Any) -> None:
         """Complete the last pass's line of the history, and say so."""
         self.history[-1].update(fields)
+        self.executor.log_pass(self.history[-1])
         self._tell(PassDone(self.history[-1]))
 
     def _tell(self, event: Any) -> None:

@@ -18,11 +18,12 @@ from streamkm.errors import StorageError, StoreError
 from streamkm.typing import Json
 
 FORMAT_VERSION: Final = 1
-NUMERICS_VERSION: Final = 1  # raised when the same input would give other bits
+NUMERICS_VERSION: Final = 2  # raised when the same input would give other bits
 RUN: Final = "run.json"
 HISTORY: Final = "history.jsonl"
 CHECKPOINT: Final = "checkpoint.npz"
 PREVIOUS: Final = "checkpoint-previous.npz"
+FINISHED: Final = "finished.json"
 NUMBERS: Final = ("n_iter", "inertia", "center_shift", "converged", "restart")
 
 
@@ -61,6 +62,7 @@ class RunDir:
             if differing:
                 what = "; ".join(_difference(key, found.get(key), run[key]) for key in differing)
                 raise StoreError(f"{self.path} holds another run: {what}; choose another folder")
+            (self.path / FINISHED).unlink(missing_ok=True)
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -96,12 +98,7 @@ class RunDir:
 
     def save(self, states: tuple[FitState, ...], history: list[Json]) -> None:
         """Write history, then the checkpoint; the last two are kept."""
-        with open(self.path / HISTORY, "a", encoding="utf-8") as stream:
-            for record in history[self._n_written :]:
-                stream.write(json.dumps(record) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._n_written = len(history)
+        self._append(history)
         arrays: dict[str, Any] = {"n_history": np.array(len(history))}
         for name in NUMBERS:
             arrays[name] = np.array([getattr(state, name) for state in states])
@@ -116,20 +113,39 @@ class RunDir:
             checkpoint.replace(self.path / PREVIOUS)
         write_atomically(checkpoint, buffer.getvalue())
 
+    def finish(self, history: list[Json], result: Json) -> None:
+        """Write the rest of the history, and mark the run as finished with what came of it."""
+        self._append(history)
+        write_atomically(self.path / FINISHED, json.dumps(result).encode())
+
+    def _append(self, history: list[Json]) -> None:
+        with open(self.path / HISTORY, "a", encoding="utf-8") as stream:
+            for record in history[self._n_written :]:
+                stream.write(json.dumps(record) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._n_written = len(history)
+
     def load(self) -> tuple[tuple[FitState, ...], list[Json]] | None:
         """Return the newest readable checkpoint and the history up to it, or None."""
+        found = self.peek()
+        if found is None:
+            (self.path / HISTORY).unlink(missing_ok=True)
+            return None
+        states, n_history = found
+        history = self._read_history(n_history)
+        self._n_written = n_history
+        return states, history
+
+    def peek(self) -> tuple[tuple[FitState, ...], int] | None:
+        """Return the newest readable checkpoint and its number of records; change nothing."""
         for name in (CHECKPOINT, PREVIOUS):
             try:
                 content = io.BytesIO((self.path / name).read_bytes())
                 with np.load(content) as arrays:
-                    states = _read_states(arrays)
-                    n_history = int(arrays["n_history"])
+                    return _read_states(arrays), int(arrays["n_history"])
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 continue
-            history = self._read_history(n_history)
-            self._n_written = n_history
-            return states, history
-        (self.path / HISTORY).unlink(missing_ok=True)
         return None
 
     def _read_history(self, n_records: int) -> list[Json]:

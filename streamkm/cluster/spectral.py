@@ -9,24 +9,18 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from streamkm.cluster import embedded
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_number, check_whole, refusal
-from streamkm.cluster.embedded import (
-    ENDINGS,
-    digest_of,
-    passes_over,
-    place_for,
-    refuse_taken,
-    write_embedding,
-)
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.landmarks import METHODS, place_landmarks
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.passes import Passes
+from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
 from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.embedding import EmbeddedNearest, Embedding
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.frame import Frame
 from streamkm.runtime.base import Executor
 from streamkm.typing import F64, Labeler, RowSource
 
@@ -56,8 +50,8 @@ class SpectralClustering(Clusterer):
         Nearest landmarks that a row is tied to, and the ones that the default
         bandwidth looks at.
     bandwidth
-        Standard deviation of the Gaussian kernel, in units of the data; None for
-        the mean distance of the sample's rows to their nearest landmarks.
+        Standard deviation of the Gaussian kernel, in units of the scaled data;
+        None for the mean distance of the sample's rows to their nearest landmarks.
     n_init
         Restarts of k-means on the embedding. They share its passes.
     random_state
@@ -67,12 +61,15 @@ class SpectralClustering(Clusterer):
         name that ends in .zarr or .npy, which workers on other machines must
         see; by default it lies in `run_dir`, else in the folder for temporary
         files, and is removed. Not part of a run: `resume` keeps none.
-    executor
-        "serial", "threads", "processes", "distributed", an executor, or None
-        for what Dask would use here (the active Client, else threads).
-    memory_limit
-        Bytes, or a size such as "1 GiB", of what the fit may add to the
-        process; None for half of what is free.
+    scale
+        "standard", "minmax", a number that values are divided by, or "none", as for
+        `KMeans`.
+    normalize
+        "l2" scales rows to unit length, as for `KMeans`.
+    columns
+        Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
+    executor, memory_limit
+        As for `KMeans`.
     run_dir
         Folder for a checkpoint after every stage and every pass of k-means. A
         fit with the same data and parameters goes on from it, with the same
@@ -83,9 +80,9 @@ class SpectralClustering(Clusterer):
     cluster_centers_
         Centers in the embedding, shape (n_clusters, n_components), float64.
     landmarks_
-        Shape (n_landmarks, n_features), float64.
+        Shape (n_landmarks, n_features), float64: scaled, of `columns` alone.
     bandwidth_
-        Of the kernel, in units of the data.
+        Of the kernel, in units of the scaled data.
     projection_
         What each landmark adds to an embedded row, shape (n_landmarks,
         n_components), with n_clusters components where the graph has as many.
@@ -94,16 +91,8 @@ class SpectralClustering(Clusterer):
         embedding, where rows have unit length.
     n_iter_
         Iterations of the best restart of k-means.
-    labels_
-        Shape (n_samples,), int32; only after fitting rows in memory.
-    cluster_sizes_
-        Rows of each cluster, shape (n_clusters,), int64.
-    history_
-        One record a pass: stage, seconds, bytes read and decoded.
-    seed_
-        The seed that was used: `random_state`, or the one that was drawn.
-    n_features_in_
-        Features seen in `fit`.
+    labels_, cluster_sizes_, history_, seed_, n_features_in_
+        As for `KMeans`.
 
     Notes
     -----
@@ -132,7 +121,8 @@ class SpectralClustering(Clusterer):
     (1, 1, 1)
     """
 
-    algorithm = "spectral"
+    algorithm_name = "spectral"
+    embeds = True
     stored = ("landmarks", "bandwidth", "projection")
     landmarks_: F64
     bandwidth_: float
@@ -149,6 +139,9 @@ class SpectralClustering(Clusterer):
         n_init: int = 10,
         random_state: Any = None,
         embedding: str | Path | None = None,
+        scale: Scale = "none",
+        normalize: Normalize = None,
+        columns: Columns = None,
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -161,6 +154,9 @@ class SpectralClustering(Clusterer):
         self.n_init = n_init
         self.random_state = random_state
         self.embedding = embedding
+        self.scale = scale
+        self.normalize = normalize
+        self.columns = columns
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
@@ -170,8 +166,8 @@ class SpectralClustering(Clusterer):
         check_whole(self, "n_clusters", "n_landmarks", "n_neighbors", "n_init")
         check_choice(self, "method", METHODS)
         check_number(self, "bandwidth", optional=True, is_positive=True)
-        if self.embedding is not None and Path(self.embedding).suffix not in ENDINGS:
-            raise refusal(self, "embedding", f"a name that ends in {' or '.join(ENDINGS)}")
+        if self.embedding is not None and Path(self.embedding).suffix not in embedded.ENDINGS:
+            raise refusal(self, "embedding", f"a name that ends in {' or '.join(embedded.ENDINGS)}")
 
     def look(self, passes: Passes) -> None:
         """Learn the moments and a sample that holds landmarks enough."""
@@ -188,7 +184,7 @@ class SpectralClustering(Clusterer):
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return a state that holds the map to the embedding, and no centers yet."""
-        refuse_taken(self.embedding)
+        embedded.refuse_taken(self.embedding)
         placed = place_landmarks(passes, self.n_landmarks, self.n_neighbors, self.bandwidth, seed)
         made = METHODS[self.method](passes, placed, self.n_clusters)
         values = (placed.points, np.array(placed.bandwidth), made.projection)
@@ -201,20 +197,22 @@ class SpectralClustering(Clusterer):
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the states after the embedding, and after every pass of k-means over it."""
         extra = dict(states[0].extra)
-        with place_for(self.embedding, self.run_dir) as path:
+        with embedded.place_for(self.embedding, self.run_dir) as path:
             if CLOSED in extra:
                 return
             if DIGEST not in extra or not path.exists():
-                refuse_taken(self.embedding)
+                embedded.refuse_taken(self.embedding)
                 made = self._embedding(extra, passes.data.frame)
-                write_embedding(passes, made, path, self.memory_limit)
+                embedded.write_embedding(passes, made, path, self.memory_limit)
             if DIGEST not in extra:
-                extra = {**extra, DIGEST: digest_of(path)}
+                extra = {**extra, DIGEST: embedded.digest_of(path)}
                 states = _with_extra(states, extra)
                 yield states
             inner = KMeans(self.n_clusters, n_init=self.n_init)
             is_resumed = len(states[0].centers) > 0
-            over = passes_over(path, extra[DIGEST], passes, inner, self.memory_limit, is_resumed)
+            over = embedded.passes_over(
+                path, extra[DIGEST], passes, inner, self.memory_limit, is_resumed
+            )
             if not is_resumed:
                 states = inner.start(over, seed)
                 yield _with_extra(states, extra)
@@ -235,13 +233,6 @@ class SpectralClustering(Clusterer):
         """Return what the last pass over the embedding found."""
         (state,) = states
         return Closed(state, state.inertia, state.counts)
-
-    def keep(self, passes: Passes, model: Closed) -> None:
-        """Set the attributes of the fitted model."""
-        extra = model.state.extra
-        self.landmarks_, self.projection_ = extra["landmarks"], extra["projection"]
-        self.bandwidth_ = float(extra["bandwidth"])
-        super().keep(passes, model)
 
     @property
     def labeler_(self) -> Labeler:

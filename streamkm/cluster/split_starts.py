@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -118,7 +118,7 @@ def _start(candidates: Candidates, init: str, draws: np.random.Generator) -> F64
 
 def _from_sample(passes: Passes, tree: KnownTree, numbers: Sequence[int]) -> list[Candidates]:
     data = passes.data
-    leaves = tree.leaf_finder(data.frame).label(data.sample)
+    leaves = tree.leaf_finder(data.sample_frame).label(data.sample)
     found = []
     for number in numbers:
         mine = leaves == number
@@ -139,7 +139,7 @@ def _pick(
     title = "drawing rows of nodes" if key is not None else "finding rows that differ"
     parts = passes.run(tasks.pick, context, stage="seed", title=title, n_models=len(numbers))
     passes.note()
-    return parts
+    return tuple(replace(part, rows=data.seen(part.rows)) for part in parts)
 
 
 def _weighed(passes: Passes, parts: Sequence[SelectedRows]) -> list[Candidates]:

@@ -177,7 +177,9 @@ def _close(passes: Passes, tree: KnownTree, splits: States) -> KnownTree:
         if known is None or found.inertia.sum() < known.inertia.sum():
             best[found.node] = found
     grown = tree.grown([best[node] for node in sorted(best)])
-    passes.note(round=n_round, n_leaves=len(grown.leaves()))
+    leaves = grown.leaves()
+    inertia = float(grown.inertia[leaves].sum())
+    passes.note(round=n_round, n_leaves=len(leaves), inertia=[inertia])
     return grown
 
 

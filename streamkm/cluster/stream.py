@@ -3,8 +3,8 @@
 A store that `convert --shuffle` mixed is read as it lies. Any other is read
 through a shuffle buffer: runs of neighbouring rows from all over the data are
 held in memory and mixed there. Which rows a batch holds follows from the
-number of rows, the seed and the two sizes alone: not from chunks, memory
-limit or executor.
+number of rows and the two sizes alone: not from chunks, memory limit or
+executor, nor from the seed of a model, so that several models can share it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from streamkm.sources.columns import MemoryColumn
 from streamkm.typing import F64, I64, ColumnSource, Rows, RowSource
 
 BUFFER_BYTES: Final = 64 << 20
+ORDER_SEED: Final = 0
 TASK_PRODUCTS: Final = 1 << 25  # products that are worth a task: some milliseconds
 
 
@@ -96,22 +97,17 @@ class Stream:
         Rows of a batch; the last of a buffer may have fewer.
     buffer_rows
         Rows that are read together.
-    seed
-        The order is keyed by it.
     n_clusters
         How heavy the work on a row is.
     """
 
-    def __init__(
-        self, passes: Passes, batch_size: int, buffer_rows: int, seed: int, n_clusters: int
-    ) -> None:
+    def __init__(self, passes: Passes, batch_size: int, buffer_rows: int, n_clusters: int) -> None:
         source = passes.source
         raw = source.source if isinstance(source, CachedSource) else source
         self.n_rows, n_features = source.shape
         self.batch_size = min(batch_size, self.n_rows)
         self.buffer_rows = buffer_rows
         self._passes = passes
-        self._seed = seed
         self._is_mixed = is_mixed(raw)
         self._run_rows = self.n_rows if self._is_mixed else max(buffer_rows // RUNS, 1)
         # Whole chunks at a time, and no more of them than a run fills.
@@ -127,7 +123,6 @@ class Stream:
             isinstance(source, CachedSource) and source.holds_all
         )
         self._order: tuple[int, StreamOrder] | None = None
-        self._held: tuple[tuple[int, int], Rows, F64 | None] | None = None
 
     @property
     def steps_per_buffer(self) -> int:
@@ -157,7 +152,7 @@ class Stream:
         if self._is_mixed:
             return StreamOrder(self.n_rows, self.n_rows, None)
         if self._order is None or self._order[0] != epoch:
-            draws = generator(self._seed, STREAM, epoch)
+            draws = generator(ORDER_SEED, STREAM, epoch)
             self._order = epoch, StreamOrder.spread(self.n_rows, self._run_rows, draws)
         return self._order[1]
 
@@ -173,7 +168,7 @@ class Stream:
         rows, weights = self._load(epoch, begin, length)
         chosen = np.arange(first, last)
         if not (self._is_mixed or self._is_whole):
-            chosen = permute(row_key(self._seed, STREAM, epoch, buffer), length, first, last)
+            chosen = permute(row_key(ORDER_SEED, STREAM, epoch, buffer), length, first, last)
         batch = np.ascontiguousarray(rows[chosen])
         groups = self._slices(len(batch))
         column = None if weights is None else MemoryColumn(weights[chosen])
@@ -206,10 +201,14 @@ class Stream:
 
     def _load(self, epoch: int, begin: int, length: int) -> tuple[Rows, F64 | None]:
         """Return the rows of a buffer, held until the next one is asked for."""
-        if self._held is not None and self._held[0] == (epoch, begin):
-            return self._held[1], self._held[2]
-        self._held = None
-        ranges = self.order(epoch).ranges(begin, begin + length)
+        key = (self.buffer_rows, epoch, begin)
+        held: tuple[Rows, F64 | None] = self._passes.hold(
+            key, lambda: self._gather(self.order(epoch).ranges(begin, begin + length), length)
+        )
+        return held
+
+    def _gather(self, ranges: list[Block], length: int) -> tuple[Rows, F64 | None]:
+        """Read ranges, in the order in which they lie, into the order in which they are asked."""
         offsets = np.cumsum([0] + [block.stop - block.start for block in ranges]).tolist()
         rows = np.empty((length, self._aligned.shape[1]), self._aligned.dtype)
         weights = None if self._passes.weights is None else np.empty(length)
@@ -218,5 +217,4 @@ class Stream:
             rows[place] = self._aligned.read(block.start, block.stop)
             if weights is not None and self._passes.weights is not None:
                 weights[place] = self._passes.weights.read(block.start, block.stop)
-        self._held = (epoch, begin), rows, weights
         return rows, weights

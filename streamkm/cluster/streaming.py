@@ -86,7 +86,7 @@ def best_start(passes: Passes, init: Any, seed: int, init_rows: int, sizes: tupl
     chosen = np.sort(draws.permutation(len(data.sample))[:init_rows])
     rows = data.sample[chosen]
     mass = np.ones(len(rows)) if data.sample_weight is None else data.sample_weight[chosen]
-    judged = [float((assign(rows, prepare(c, data.frame))[1] * mass).sum()) for c in starts]
+    judged = [float((assign(rows, prepare(c, data.sample_frame))[1] * mass).sum()) for c in starts]
     return starts[int(np.argmin(judged))]
 
 
@@ -158,13 +158,15 @@ def _step(
     )
     result = passes.work(tasks.step, batch.groups, context)
     part, spread = result.parts
-    cost = PassStats.merge_all([result.stats, PassStats(meter.bytes_read, meter.bytes_decoded)])
+    cost = PassStats.merge_all([result.stats, PassStats.of(meter)])
     mass = float(part.mass().sum())
     if not mass > 0.0:
         return replace(model, n_steps=number + 1), False, cost
     after = updated(model, part, parameters.learning_rate)
     ratio = parameters.reassignment_ratio
-    after = reassign(after, ratio, batch.n_rows, parameters.seed, batch.take)
+    after = reassign(
+        after, ratio, batch.n_rows, parameters.seed, lambda p: data.as_centers(batch.take(p))
+    )
     after = replace(after, centers=data.projected(after.centers, model.centers))
     inertia = float(spread.value().sum()) / mass
     after = averaged(after, inertia, batch.n_rows, stream.n_rows)

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
 from streamkm.cluster.coreset import Coreset, coreset_values, grow
-from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.lloyd import Closed, LloydParameters, closed, lloyd
 from streamkm.cluster.online import Online, frame_of, solved, unsolved
 from streamkm.cluster.passes import Passes
+from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
 from streamkm.kernels.coreset import REDUCERS
 from streamkm.kernels.coreset_tree import CoresetTree
-from streamkm.kernels.tile import Frame
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.view import View
 from streamkm.runtime.base import Executor
 from streamkm.typing import RowSource
 
 
-class StreamKM(Online, Exchange, Clusterer):
+class StreamKM(Online, Clusterer):
     """k-means on a coreset that one pass over the rows makes.
 
     Parameters
@@ -58,13 +59,22 @@ class StreamKM(Online, Exchange, Clusterer):
         Unit of `half_life`: "rows" or "batches".
     metric
         "euclidean" or "cosine", as for `KMeans`.
+    scale
+        "standard", "minmax", a number that values are divided by, or "none", as for
+        `KMeans`.
+    normalize
+        "l2" scales rows to unit length, as for `KMeans`.
+    columns
+        Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
     executor, memory_limit, run_dir
         As for `KMeans`.
 
     Attributes
     ----------
     cluster_centers_
-        Shape (n_clusters, n_features), float64.
+        Shape (n_clusters, n_features), float64: scaled, of `columns` alone.
+    centers_in_data_units_
+        The centers without `scale`, same shape; None at unit length.
     coreset_
         The `Coreset`: rows, weights, `save`, and `+` with others.
     inertia_
@@ -81,8 +91,8 @@ class StreamKM(Online, Exchange, Clusterer):
         One record a pass over the rows.
     seed_
         The seed that was used.
-    n_features_in_
-        Features seen in `fit`.
+    n_features_in_, feature_names_in_
+        Features seen in `fit`: how many, and their names where the rows had some.
 
     Notes
     -----
@@ -108,7 +118,7 @@ class StreamKM(Online, Exchange, Clusterer):
     [1.0, 10.0]
     """
 
-    algorithm = "streamkm"
+    algorithm_name = "streamkm"
     can_renumber = True
 
     def __init__(
@@ -125,6 +135,9 @@ class StreamKM(Online, Exchange, Clusterer):
         half_life: float | None = None,
         time_unit: Literal["rows", "batches"] = "rows",
         metric: Literal["euclidean", "cosine"] = "euclidean",
+        scale: Scale = "none",
+        normalize: Normalize = None,
+        columns: Columns = None,
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
@@ -140,21 +153,12 @@ class StreamKM(Online, Exchange, Clusterer):
         self.half_life = half_life
         self.time_unit = time_unit
         self.metric = metric
+        self.scale = scale
+        self.normalize = normalize
+        self.columns = columns
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
-
-    @classmethod
-    def from_centers(cls, centers: Any, **parameters: Any) -> Self:
-        """Return a fitted model with given centers, as `Exchange.from_centers`.
-
-        For `partial_fit`, the centers stand for the rows of their clusters.
-        """
-        model = super().from_centers(centers, **parameters)
-        model.coreset_rows_ = model.cluster_centers_
-        model.coreset_weights_ = model.cluster_sizes_.astype(np.float64)
-        model.n_seen_ = int(model.cluster_sizes_.sum())
-        return model
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
@@ -169,12 +173,15 @@ class StreamKM(Online, Exchange, Clusterer):
 
     def model_values(self, rows: RowSource) -> int:
         """Return what a task holds: leaves and subtrees, or the sums of a Lloyd pass."""
-        return max(coreset_values(rows, self.plan(0)), self.n_clusters * rows.shape[1])
+        plan = self.plan(0, View(is_unit=self.scaling.is_unit))
+        return max(coreset_values(rows, plan), self.n_clusters * rows.shape[1])
 
     def look(self, passes: Passes) -> None:
-        """Look at all rows only where Lloyd passes follow: else the one pass is the only one."""
+        """Look at all rows only where Lloyd passes follow, or the scale is theirs."""
         if self.refine_passes:
             super().look(passes)
+        else:
+            passes.find_view(2 * self.n_clusters)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the state with nothing read."""
@@ -185,7 +192,7 @@ class StreamKM(Online, Exchange, Clusterer):
     ) -> Iterator[tuple[FitState, ...]]:
         """Yield the state after every part of the pass, then the model, then as it is refined."""
         (state,) = states
-        plan, info = self.plan(seed), passes.source.info
+        plan, info = self.plan(seed, passes.view), passes.source.info
         n_rows, n_features = passes.source.shape
         if not len(state.centers):
             begun = CoresetTree.from_arrays(plan, state.extra), int(state.extra["done"][0])
@@ -227,4 +234,4 @@ class StreamKM(Online, Exchange, Clusterer):
 
     def frame_of(self, passes: Passes, model: Closed) -> Frame:
         """Return the frame of the coreset, where all rows were not looked at."""
-        return frame_of(model.state.extra)
+        return frame_of(model.state.extra, passes.view, self.metric)

@@ -12,8 +12,8 @@ import numpy as np
 
 from streamkm.cluster.state import FitState
 from streamkm.kernels.cluster_tree import ClusterTree
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import Frame
 from streamkm.typing import F64, I64
 
 LEAF: Final = -1  # not split, as far as is known

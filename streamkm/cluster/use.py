@@ -1,45 +1,22 @@
-"""What is done with a fitted model: labels, distances and scores, in memory or streamed."""
+"""What is done with a fitted model: labels, distances and inertia, in memory or streamed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamkm.cluster.passes import Passes
 from streamkm.data.output import MemoryTarget, Target, open_output
-from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import use as tasks
 from streamkm.tasks.base import refuse_bad, refuse_bad_values
-from streamkm.typing import F64, I32, I64, ColumnSource, Labeler, Rows, RowSource
-
-MAX_CLASSES: Final = 1 << 16
+from streamkm.typing import F64, I32, ColumnSource, Labeler, Rows, RowSource
 
 if TYPE_CHECKING:
     from streamkm.cluster.base import Clusterer
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How well a model fits rows.
-
-    Parameters
-    ----------
-    inertia
-        Weighted sum of squared distances to the nearest centers.
-    counts
-        Rows of each cluster, shape (n_clusters,).
-    table
-        Rows of each cluster and class, shape (n_clusters, n_classes), or None.
-    """
-
-    inertia: float
-    counts: I64
-    table: I64 | None
 
 
 def write_labels(
@@ -88,56 +65,29 @@ def _run(passes: Passes, task: Any, model: Clusterer, target: Target) -> None:
     executor.for_each(task, passes.groups, context)
 
 
-def score_rows(
+def inertia_over(
     model: Clusterer,
     rows: RowSource,
     weights: ColumnSource | None,
-    classes: ColumnSource | None,
     executor: Executor,
     memory_limit: int | str | None,
-) -> Score:
-    """Return inertia and counts of any rows under a model, and their classes where known."""
+) -> float:
+    """Return the inertia of any rows under a model."""
     passes = Passes(rows, weights, executor, memory_limit, model.n_values)
-    n_classes = _count_classes(classes)
-    context = tasks.ScoreContext(
-        source=passes.source,
-        weights=weights,
-        classes=classes,
-        n_classes=n_classes,
-        model=model.labeler_,
-    )
-    parts = passes.run(tasks.score, context, stage="score", title="scoring")
+    context = tasks.ScoreContext(passes.source, weights, model.labeler_)
+    (part,) = passes.run(tasks.score, context, stage="score", title="scoring")
     passes.note()
-    table = parts[1].table if len(parts) > 1 else None
-    return Score(parts[0].value(), parts[0].counts, table)
+    return float(part.value())
 
 
-def _count_classes(classes: ColumnSource | None, block_rows: int = 1 << 20) -> int:
-    """Return one more than the largest class; labels are small next to the rows."""
-    if classes is None:
-        return 0
-    n_rows = classes.shape[0]
-    largest = 0
-    for start in range(0, n_rows, block_rows):
-        values = np.asarray(classes.read(start, min(start + block_rows, n_rows)))
-        if (values < 0).any() or (values != np.floor(values)).any():
-            raise SourceError("labels must be whole numbers from 0 to be scored against")
-        largest = max(largest, int(values.max()))
-    if largest >= MAX_CLASSES:
-        raise SourceError(
-            f"labels up to {largest} are not classes: at most {MAX_CLASSES} are scored"
-        )
-    return largest + 1
-
-
-def map_lazily(model: Clusterer, array: Any, *, is_label: bool) -> Any:
+def map_lazily(model: Clusterer, rows: Any, *, is_label: bool) -> Any:
     """Return labels or distances of a dask array as a lazy dask array."""
     from streamkm.runtime.dask_input import lazy_map
 
     labeler = model.labeler_
     if is_label:
-        return lazy_map(array, label_chunk, labeler, None, "i4")
-    return lazy_map(array, distance_chunk, labeler, labeler.n_clusters, "f8")
+        return lazy_map(rows.array, label_chunk, labeler, None, "i4")
+    return lazy_map(rows.array, distance_chunk, labeler, labeler.n_clusters, "f8")
 
 
 def label_chunk(rows: Rows, labeler: Labeler) -> I32:

@@ -42,13 +42,16 @@ def open_base(staging: Staging, source: RowSource, classes: ColumnSource | None)
             f"{staging.store} also holds {', '.join(others)}, which the new rows lack; "
             "convert all rows anew"
         )
-    shape = source.info.sample_shape
+    shape, names = source.info.sample_shape, old.spec.class_names
+    columns, old_columns = source.info.feature_names, old.spec.feature_names
     pairs: list[tuple[str, Any, Any]] = [
         ("features", old.shape[1], source.shape[1]),
         ("dtype", old.dtype, source.dtype),
-        # Plain rows, such as an array's, say nothing of a shape: they may have the store's.
+        # Who says nothing of names, shape or classes may have the store's.
+        ("columns", ", ".join(old_columns), ", ".join((old_columns and columns) or old_columns)),
         ("sample shape", old.spec.sample_shape, shape or old.spec.sample_shape),
         ("labels", _kind(old.labels), _kind(classes)),
+        ("classes", names, getattr(classes, "class_names", ()) or names),
     ]
     differing = [f"{what}: {a} there, {b} here" for what, a, b in pairs if a != b]
     if differing:

@@ -46,8 +46,12 @@ class Appended:
     @property
     def info(self) -> SourceInfo:
         """The store's name; the new source's way of reading."""
+        info, n_old = self.new.info, self.old.shape[0]
         return replace(
-            self.new.info, name=self.old.spec.source, sample_shape=self.old.spec.sample_shape
+            info,
+            name=self.old.spec.source,
+            sample_shape=self.old.spec.sample_shape,
+            parts=tuple(n_old + part for part in info.parts),
         )
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +27,16 @@ from streamkm.conversion.plan import (
     make_spec,
     plan_conversion,
 )
+from streamkm.conversion.spool import spooled
 from streamkm.conversion.staging import Staging, storage_errors
 from streamkm.data.dataset import Dataset
-from streamkm.data.layout import block_rows_for, plan_groups
+from streamkm.data.layout import Group, block_rows_for, plan_groups
 from streamkm.errors import BadRowsError, SourceError
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
+from streamkm.runtime.dask_input import DaskRows
 from streamkm.runtime.events import PassStarted
+from streamkm.sources.frames import is_iterator
 from streamkm.tasks import convert as tasks
 from streamkm.tasks.base import PassResult
 from streamkm.typing import Json
@@ -42,6 +47,7 @@ def convert(
     store: str | Path,
     *,
     target: Any = None,
+    columns: str | Sequence[str] | None = None,
     shuffle: bool = False,
     seed: int = 0,
     on_bad_rows: Literal["raise", "drop"] = "raise",
@@ -58,14 +64,20 @@ def convert(
     Parameters
     ----------
     src
-        A path or description (see `streamkm.sources.open_source`), a NumPy
-        array of shape (n_rows, ...), or any `RowSource`.
+        A path, glob, URL or description (see `streamkm.sources.open_source`), a
+        NumPy or dask array of shape (n_rows, ...), a data frame of pandas or
+        dask, an Arrow table, an xarray.DataArray, an iterator of such blocks of
+        rows, or any `RowSource`.
     store
         Folder of the new store. It appears under this name when it is whole;
         until then the work lies beside it, in `STORE.partial`.
     target
         Labels: a path, or an array of shape (n_rows,). By default those that
-        the format has.
+        the format has. A column of the table itself, such as skin.csv:skin, is
+        left out of the rows.
+    columns
+        Columns of a table that become features, in this order: names, or a
+        string of names between commas. By default all, which must be numbers.
     shuffle
         Put the rows into a random order (mini-batches need mixed rows). Takes
         a second copy on disk and one more pass.
@@ -82,8 +94,7 @@ def convert(
         Rows of a chunk; by default the growing store's, else about 16 MiB,
         less for small data.
     codec
-        Compression; by default the growing store's, else zstd for integers of
-        one or two bytes, lz4 for the rest.
+        Compression; by default the growing store's, else lz4.
     tmp
         Folder for what a shuffle puts aside.
     executor
@@ -139,28 +150,29 @@ def convert(
         raise SourceError(f"seed must not be negative, got {seed}")
     if append and (shuffle or overwrite):
         raise SourceError(f"append cannot be combined with {'shuffle' if shuffle else 'overwrite'}")
-    source = as_source(src)
-    classes = as_classes(target, source)
     staging = Staging(os.path.realpath(store) if append else store, tmp)  # grow what a link names
-    base = open_base(staging, source, classes) if append else None
-    with storage_errors(staging):
-        identity = {"src": identity_of(src), "target": identity_of(target)}
+    with ExitStack() as stack:
+        if is_iterator(src):  # it comes but once: refuse first
+            staging.refuse_taken(overwrite=overwrite or append)
+            src = stack.enter_context(spooled(src, staging.store))
+        source = as_source(src, columns, target)
+        classes = as_classes(target, source)
+        base = open_base(staging, source, classes) if append else None
+        stack.enter_context(storage_errors(staging))
+        identity = {"src": identity_of(src, source, columns), "target": identity_of(target)}
         if was_done(staging, base, identity):
             return Dataset(store)
         runner = make_executor(executor)
-        try:
-            spec = make_spec(source, classes, chunk_rows, codec, seed if shuffle else None)
-            whole = grown_spec(spec, base, chunk_rows, codec)
-            memory = plan_conversion(whole, source, runner, memory_limit)
-            runner.preflight(None)
-            limited = runner.limited(memory.n_workers)
-            job = Conversion(source, classes, spec, staging, limited, memory)
-            if on_bad_rows == "drop" and source.dtype.kind == "f":
-                job = _without_bad_rows(job)
-            _run(grown(job, base, whole), identity, overwrite or append)
-        finally:
-            if executor is None or isinstance(executor, str):
-                runner.close()
+        if executor is None or isinstance(executor, str):
+            stack.callback(runner.close)
+        spec = make_spec(source, classes, chunk_rows, codec, seed if shuffle else None)
+        whole = grown_spec(spec, base, chunk_rows, codec)
+        memory = plan_conversion(whole, source, runner, memory_limit)
+        runner.preflight(None)
+        job = Conversion(source, classes, spec, staging, runner.limited(memory.n_workers), memory)
+        if on_bad_rows == "drop" and source.dtype.kind == "f":
+            job = _without_bad_rows(job)
+        _run(grown(job, base, whole), identity, overwrite or append)
     return Dataset(store)
 
 
@@ -181,12 +193,12 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     context = make_context(job, *staging.arrays(spec))
     if shuffled:
         _announce(job, "shuffle", "shuffling: sorting rows into fragments")
-        sequential = job.source.info.is_sequential
-        groups = plan_groups(spec.n_rows, row_bytes, block_rows, is_sequential=sequential)
+        groups = _groups(job, block_rows, is_sequential=job.source.info.is_sequential)
         job.executor.for_each(tasks.scatter, groups, context)
+        context = replace(context, source=None)  # all rows are in the fragments
     _announce(job, "convert", "converting")
     sequential = job.source.info.is_sequential and not shuffled
-    groups = plan_groups(spec.n_rows, row_bytes, spec.chunk_rows, is_sequential=sequential)
+    groups = _groups(job, spec.chunk_rows, is_sequential=sequential)
     result: PassResult = job.executor.map_merge(tasks.convert, groups, context)
     moments, sample = result.parts
     staging.finalise(spec, moments.summary(), sample)
@@ -199,16 +211,17 @@ def _without_bad_rows(job: Conversion) -> Conversion:
     rows = block_rows_for(
         spec.n_rows, job.row_bytes + ROW_OVERHEAD_BYTES, 1, job.memory.block_bytes
     )
-    groups = plan_groups(
-        spec.n_rows, job.row_bytes, rows, is_sequential=job.source.info.is_sequential
-    )
+    groups = _groups(job, rows, is_sequential=job.source.info.is_sequential)
     bad: tasks.BadCounts = job.executor.map_merge(tasks.count_bad, groups, context).parts[0]
     n_bad = int(bad.counts.sum())
     if n_bad == 0:
         return job
     first = ", ".join(map(str, bad.first.tolist()))
     warnings.warn(
-        f"{n_bad} rows with NaN or infinity are left out (the first are {first})", stacklevel=3
+        f"{n_bad} rows with NaN or infinity are left out (the first, counted from 0, are {first}; "
+        "a missing value is a NaN): behind them the store's row numbers, and so those of its "
+        "labels, are not the source's",
+        stacklevel=3,
     )
     if n_bad == spec.n_rows:
         raise BadRowsError(f"all {n_bad} rows hold NaN or infinity; nothing is left to convert")
@@ -216,6 +229,16 @@ def _without_bad_rows(job: Conversion) -> Conversion:
     smaller = replace(spec, n_rows=kept.shape[0], n_dropped=n_bad)
     smaller = replace(smaller, chunk_rows=min(spec.chunk_rows, kept.shape[0]))
     return replace(job, source=kept, classes=kept.labels, spec=smaller)
+
+
+def _groups(job: Conversion, block_rows: int, *, is_sequential: bool) -> list[Group]:
+    n_rows, info = job.spec.n_rows, job.source.info
+    if isinstance(job.source, DaskRows):  # its chunks are the tasks' inputs: one each, about
+        step = max(info.natural_rows // block_rows, 1) * block_rows
+        starts = enumerate(range(0, n_rows, step))
+        return [Group(g, start, min(start + step, n_rows), block_rows) for g, start in starts]
+    row_bytes = job.row_bytes + ROW_OVERHEAD_BYTES
+    return plan_groups(n_rows, row_bytes, block_rows, is_sequential=is_sequential, parts=info.parts)
 
 
 def _announce(job: Conversion, stage: str, title: str) -> None:

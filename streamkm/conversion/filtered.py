@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamkm.data.aligned import AlignedSource
 from streamkm.kernels.moments import find_bad_rows
 from streamkm.typing import I64, ColumnSource, Rows, RowSource, SourceInfo
 
 KEPT_MASKS: Final = 64
+Read = Callable[[int, int], NDArray[Any]]
 
 
 class FilteredSource:
@@ -38,6 +42,13 @@ class FilteredSource:
         self.good_before = np.concatenate([[0], np.cumsum(ends - starts - n_bad)]).tolist()
         self.ends = ends.tolist()
         self._masks: dict[int, NDArray[np.bool_]] = {}
+        self._read = source.read
+        self._read_class = classes.read if classes is not None else None
+        if source.info.is_sequential:  # chunks meet inside blocks: do not go back for these
+            rows = int(starts[1]) if len(starts) > 1 else source.shape[0]
+            self._read = AlignedSource(source, rows).read
+            if classes is not None:
+                self._read_class = AlignedSource(classes, rows).read
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,19 +62,23 @@ class FilteredSource:
 
     @property
     def info(self) -> SourceInfo:
-        """What the source says."""
-        return self.source.info
+        """What the source says; its parts begin near where they did."""
+        info = self.source.info
+        parts = (self.good_before[bisect_right(self.starts, part) - 1] for part in info.parts)
+        return replace(info, parts=tuple(parts))
 
     @property
     def labels(self) -> ColumnSource | None:
         """The source's labels, of the good rows."""
-        return None if self.classes is None else _FilteredColumn(self, self.classes)
+        if self.classes is None or self._read_class is None:
+            return None
+        return _FilteredColumn(self, self.classes.dtype, self._read_class)
 
     def read(self, start: int, stop: int) -> Rows:
         """Good rows `start` to `stop`."""
-        return self.gather(start, stop, self.source.read)
+        return self.gather(start, stop, self._read)
 
-    def gather(self, start: int, stop: int, read: Any) -> NDArray[Any]:
+    def gather(self, start: int, stop: int, read: Read) -> NDArray[Any]:
         """Read good rows block by block with `read(start, stop)`."""
         parts = []
         block = bisect_right(self.good_before, start) - 1
@@ -81,7 +96,7 @@ class FilteredSource:
         mask = self._masks.get(block)
         if mask is None:
             is_rows = values.ndim == 2
-            rows = values if is_rows else self.source.read(self.starts[block], self.ends[block])
+            rows = values if is_rows else self._read(self.starts[block], self.ends[block])
             mask = np.ones(len(rows), np.bool_)
             mask[find_bad_rows(rows)] = False
             if len(self._masks) >= KEPT_MASKS:
@@ -91,17 +106,14 @@ class FilteredSource:
 
 
 class _FilteredColumn:
-    def __init__(self, rows: FilteredSource, column: ColumnSource) -> None:
+    def __init__(self, rows: FilteredSource, dtype: np.dtype[Any], read: Read) -> None:
         self.rows = rows
-        self.column = column
+        self.dtype = dtype
+        self._read = read
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.rows.shape[:1]
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.column.dtype
-
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        return self.rows.gather(start, stop, self.column.read)
+        return self.rows.gather(start, stop, self._read)

@@ -11,7 +11,7 @@ from streamkm.data.layout import default_chunk_rows
 from streamkm.data.permuted import FragmentLayout
 from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.data.spec import DatasetSpec
-from streamkm.data.store import CODECS, default_codec
+from streamkm.data.store import CODECS, DEFAULT_CODEC
 from streamkm.errors import StoreError
 from streamkm.kernels.moments import first_shift
 from streamkm.keyed import SAMPLE, SHUFFLE, row_key
@@ -72,11 +72,13 @@ def make_spec(
         n_features=n_features,
         dtype=source.dtype.str,
         chunk_rows=min(chunk_rows or wanted, n_rows),
-        codec=codec or default_codec(source.dtype),
+        codec=codec or DEFAULT_CODEC,
         sample_shape=source.info.sample_shape,
         source=source.info.name,
         shuffle_seed=shuffle_seed,
         target_dtype=classes.dtype.str if classes is not None else None,
+        class_names=getattr(classes, "class_names", ()),
+        feature_names=source.info.feature_names,
     )
 
 

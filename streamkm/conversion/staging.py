@@ -27,7 +27,13 @@ from streamkm.data.store import (
     remove_leftovers,
     writable_array,
 )
-from streamkm.errors import SourceError, StorageError, StoreError, StoreExistsError
+from streamkm.errors import (
+    SourceError,
+    StorageError,
+    StoreError,
+    StoreExistsError,
+    UnreachableError,
+)
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.summary import Summary
 from streamkm.runtime.memory import format_bytes
@@ -66,11 +72,7 @@ class Staging:
         StoreExistsError
             If the final name is taken and `overwrite` was not asked.
         """
-        if (self.store.exists() or self.store.is_symlink()) and not overwrite:
-            raise StoreExistsError(
-                f"{self.store} exists; pass overwrite (--overwrite) to replace it"
-            )
-        check_replaceable(self.store, "dataset")
+        self.refuse_taken(overwrite=overwrite)
         plan = json.dumps({"identity": identity, "spec": spec.to_attributes()}, sort_keys=True)
         if not self._is_same(plan):
             self.discard()
@@ -78,6 +80,20 @@ class Staging:
         remove_leftovers(self.path)
         self.fragments.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.fragments)
+
+    def refuse_taken(self, *, overwrite: bool) -> None:
+        """Refuse a name that is taken, and may not be replaced.
+
+        Raises
+        ------
+        StoreExistsError
+            If it is.
+        """
+        if (self.store.exists() or self.store.is_symlink()) and not overwrite:
+            raise StoreExistsError(
+                f"{self.store} exists; pass overwrite (--overwrite) to replace it"
+            )
+        check_replaceable(self.store, "dataset")
 
     def _is_same(self, plan: str) -> bool:
         try:
@@ -182,6 +198,8 @@ def storage_errors(staging: Staging) -> Iterator[None]:
     """Turn what the disk says into one clear line; drop the remains of refused input."""
     try:
         yield
+    except UnreachableError:  # go on where it stopped
+        raise
     except SourceError:  # refused input: there is nothing to go on with
         staging.discard()
         raise

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.data.wrapped import WrappedSource
-from streamkm.typing import Rows, RowSource
+from streamkm.typing import ColumnSource, Rows, RowSource
 
 
 class AlignedSource(WrappedSource):
@@ -20,13 +20,13 @@ class AlignedSource(WrappedSource):
     Parameters
     ----------
     source
-        Where the rows come from.
+        Where the rows, or numbers a row, come from.
     block_rows
         Rows of a block.
     """
 
-    def __init__(self, source: RowSource, block_rows: int) -> None:
-        super().__init__(source)
+    def __init__(self, source: RowSource | ColumnSource, block_rows: int) -> None:
+        super().__init__(source)  # type: ignore[arg-type] # a column is read like rows
         self.block_rows = block_rows
         self._last = threading.local()
 

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from streamkm.data.spec import KEY, DatasetSpec
 from streamkm.data.store import Array, open_group
-from streamkm.errors import IncompleteError, SourceError, StoreError
+from streamkm.direct import DirectReader, open_direct
+from streamkm.errors import IncompleteError, SourceError, StoreError, UnreachableError
 from streamkm.metering import count
+from streamkm.remote import fetch, is_url
 from streamkm.typing import I64, ColumnSource, Json, Rows, SourceInfo
 
 
@@ -39,6 +41,7 @@ class Dataset:
         self.group = open_group(self.path)
         self.spec = DatasetSpec.from_attributes(self.group.attrs, Path(self.path).name)
         self._arrays: dict[str, Array] = {}
+        self._readers: dict[str, DirectReader | None] = {}
         x = self.array("X")
         if x.shape != self.shape or np.dtype(x.dtype) != self.dtype:
             raise StoreError(f"{self.path}: X is {x.shape} {x.dtype}, not what the store says")
@@ -46,7 +49,7 @@ class Dataset:
     def __reduce__(self) -> tuple[type[Dataset], tuple[str]]:
         return (
             Dataset,
-            (str(Path(self.path).absolute()) if "://" not in self.path else self.path,),
+            (str(Path(self.path).absolute()) if not is_url(self.path) else self.path,),
         )
 
     def __repr__(self) -> str:
@@ -65,11 +68,15 @@ class Dataset:
 
     @property
     def info(self) -> SourceInfo:
-        """Chunks are what is read together."""
+        """Chunks are what is read together; Zarr needs them twice besides the rows."""
         return SourceInfo(
             name=Path(self.path).name,
             sample_shape=self.spec.sample_shape,
             natural_rows=self.spec.chunk_rows,
+            feature_names=self.spec.feature_names,
+            scratch_bytes=0
+            if self._reader("X")
+            else 2 * self.spec.chunk_rows * self.spec.row_bytes,
         )
 
     @property
@@ -99,6 +106,13 @@ class Dataset:
             self._arrays[name] = array
         return self._arrays[name]
 
+    def _reader(self, name: str) -> DirectReader | None:
+        if name not in self._readers:
+            array, is_local = self.array(name), not is_url(self.path)
+            folder = Path(self.path, name)
+            self._readers[name] = open_direct(array, folder, is_whole=True) if is_local else None
+        return self._readers[name]
+
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`."""
         return self.read_from("X", start, stop)
@@ -110,9 +124,17 @@ class Dataset:
         ------
         StoreError
             If a chunk is damaged; names the rows.
+        UnreachableError
+            If the store's URL does not answer any more.
         """
         try:
-            rows = np.asarray(self.array(name)[start:stop])
+            reader = self._reader(name)
+            if reader is not None:
+                rows = reader.read(start, stop)
+            else:
+                rows = np.asarray(self.array(name)[start:stop])
+        except UnreachableError:
+            raise
         except (ValueError, RuntimeError, OSError) as error:
             what = re.sub(r"\s+", " ", str(error))[:120]
             raise StoreError(
@@ -141,6 +163,11 @@ class StoredColumn:
     def shape(self) -> tuple[int, ...]:
         """(n_rows,)."""
         return (self.dataset.shape[0],)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the labels were called; empty where they were numbers."""
+        return self.dataset.spec.class_names if self.name == "y" else ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -176,10 +203,22 @@ def open_dataset(store: str | Path) -> Dataset:
 
 
 def kind_of(path: str | Path) -> str | None:
-    """Return "dataset" or "model" where a local folder is one of ours, else None."""
+    """Return "dataset" or "model" where a folder or URL is one of ours, else None.
+
+    Raises
+    ------
+    UnreachableError
+        If it is behind a URL that does not answer.
+    """
     try:
-        attributes = json.loads(Path(path, "zarr.json").read_text()).get("attributes", {})
+        if is_url(str(path)):
+            text = fetch(f"{str(path).rstrip('/')}/zarr.json") or b""
+        else:
+            text = Path(path, "zarr.json").read_bytes()
+        attributes = json.loads(text).get("attributes", {})
         kind = attributes.get(KEY, {}).get("kind")
+    except UnreachableError:
+        raise
     except (OSError, ValueError, AttributeError):
         return None
     return str(kind) if kind else None

@@ -7,14 +7,17 @@ blocks). `batch` is a statistical choice and has no place here.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 CHUNK_BYTES: Final = 16 << 20
 MIN_CHUNK_BYTES: Final = 2 << 20
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
 GROUP_BYTES: Final = 512 << 20
+TASK_PRODUCTS: Final = 1 << 23  # a fraction of a millisecond: less work is not worth a task
 MIN_GROUPS: Final = 32
 MAX_GROUPS: Final = 1024
 
@@ -111,9 +114,26 @@ def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
     return int(min(rows, n_rows))
 
 
+def shared_block_rows(n_rows: int, row_products: int, n_workers: int) -> int:
+    """Return the rows of a block where rows lie in memory and reading them is nothing.
+
+    Four blocks a worker, so that none waits long for the last, or fewer where
+    there is little to compute: what a block costs in Python adds up over the
+    passes of a fit.
+
+    Parameters
+    ----------
+    row_products
+        Products that a pass takes of a row.
+    """
+    n_blocks = min(max(n_rows * row_products // TASK_PRODUCTS, 1), 4 * n_workers)
+    return -(-n_rows // n_blocks)
+
+
 def plan_groups(
-    n_rows: int, row_bytes: int, block_rows: int, *, is_sequential: bool = False
-) -> list[Group]:
+    n_rows: int, row_bytes: int, block_rows: int, *,
+    is_sequential: bool = False, parts: Sequence[int] = (),
+) -> list[Group]:  # fmt: skip
     """Cut the rows into groups of whole blocks.
 
     Parameters
@@ -123,7 +143,10 @@ def plan_groups(
     block_rows
         Rows of one read call.
     is_sequential
-        True for sources that only go forwards: one group.
+        True for sources that only go forwards: one group, or one for each of
+        their parts.
+    parts
+        First rows of stretches of a sequential source that can be read apart.
 
     Returns
     -------
@@ -133,9 +156,21 @@ def plan_groups(
     """
     n_blocks = -(-n_rows // block_rows)
     wanted = min(max(-(-n_rows * row_bytes // GROUP_BYTES), MIN_GROUPS), MAX_GROUPS)
-    n_groups = 1 if is_sequential else min(n_blocks, wanted)
-    edges = [n_blocks * g // n_groups * block_rows for g in range(n_groups)] + [n_rows]
-    return [Group(g, edges[g], edges[g + 1], block_rows) for g in range(n_groups)]
+    if is_sequential:
+        edges = _edges_of_parts(n_rows, block_rows, parts, wanted)
+    else:
+        n_groups = min(n_blocks, wanted)
+        edges = [n_blocks * g // n_groups * block_rows for g in range(n_groups)] + [n_rows]
+    return [Group(g, start, stop, block_rows) for g, (start, stop) in enumerate(pairwise(edges))]
+
+
+def _edges_of_parts(n_rows: int, block_rows: int, parts: Sequence[int], wanted: int) -> list[int]:
+    """Return where groups begin: at the first whole block of a part, in about equal shares."""
+    starts = sorted({-(-start // block_rows) * block_rows for start in (0, *parts)})
+    starts = [start for start in starts if start < n_rows]
+    chosen = {starts[bisect_left(starts, n_rows * g // wanted)] for g in range(wanted)
+              if n_rows * g // wanted <= starts[-1]}  # fmt: skip
+    return [*sorted(chosen), n_rows]
 
 
 def block_rows_for(n_rows: int, row_bytes: int, unit_rows: int, block_bytes: int) -> int:

@@ -15,6 +15,7 @@ from streamkm.errors import IncompleteError, StoreError
 from streamkm.typing import Json
 
 FORMAT_VERSION: Final = 1
+NAMES: Final = ("class_names", "feature_names")  # attributes that only stores with names have
 KEY: Final = "streamkm"
 CORESET_KEY: Final = "streamkm_coreset"  # what a coreset says of itself besides
 
@@ -45,6 +46,10 @@ class DatasetSpec:
         `Summary.to_json()` of the rows; empty until complete.
     fingerprint
         Digest of the checksums of all chunks; empty until complete.
+    class_names
+        What the labels 0, 1, ... were called; empty where they were numbers.
+    feature_names
+        What the features were called; empty where nobody said.
     """
 
     n_rows: int
@@ -59,6 +64,8 @@ class DatasetSpec:
     target_dtype: str | None = None
     moments: Json | None = None
     fingerprint: str = ""
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
 
     @property
     def row_bytes(self) -> int:
@@ -78,6 +85,9 @@ class DatasetSpec:
         """Return the group's attributes."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["sample_shape"] = list(self.sample_shape)
+        for key in NAMES:
+            if names := list(fields.pop(key)):
+                fields[key] = names
         return {KEY: {"format_version": FORMAT_VERSION, "kind": "dataset", **fields}}
 
     @classmethod
@@ -93,8 +103,9 @@ class DatasetSpec:
         """
         values = check_version(attributes, name, "dataset", FORMAT_VERSION)
         try:
-            fields = {key: values[key] for key in cls.__dataclass_fields__}
-            spec = cls(**{**fields, "sample_shape": tuple(fields["sample_shape"])})
+            names = {key: tuple(values.get(key, ())) for key in NAMES}
+            values = {**values, "sample_shape": tuple(values["sample_shape"]), **names}
+            spec = cls(**{key: values[key] for key in cls.__dataclass_fields__})
         except (KeyError, TypeError) as error:
             raise StoreError(f"{name}: damaged attributes ({error})") from error
         if not spec.is_complete:

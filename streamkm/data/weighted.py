@@ -13,9 +13,9 @@ from zarr.storage import LocalStore
 from streamkm.data.digest import whole
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import (
+    DEFAULT_CODEC,
     check_replaceable,
     create_array,
-    default_codec,
     discard,
     put_in_place,
 )
@@ -37,8 +37,8 @@ def write_weighted(
     rows, weights
         Shape (n, n_features) and (n,).
     facts
-        `moments`, `sample_shape` and `source` as in `DatasetSpec`, and what
-        else the store should say of itself, by attribute.
+        `moments`, `sample_shape`, `source` and `feature_names` as in
+        `DatasetSpec`, and what else the store should say of itself, by attribute.
     overwrite
         Replace a store that has the name.
 
@@ -57,9 +57,10 @@ def write_weighted(
         n_features=rows.shape[1],
         dtype=rows.dtype.str,
         chunk_rows=min(max(CHUNK_BYTES // row_bytes, 1), len(rows)),
-        codec=default_codec(rows.dtype),
+        codec=DEFAULT_CODEC,
         sample_shape=tuple(facts.pop("sample_shape")),
         source=facts.pop("source"),
+        feature_names=tuple(facts.pop("feature_names")),
         moments=facts.pop("moments"),
         fingerprint=whole(rows) + whole(weights),
     )

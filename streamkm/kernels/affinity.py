@@ -13,14 +13,15 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.assign import (
-    CenterArrays,
     distance_between,
     error_bound,
     score_tile,
 )
-from streamkm.kernels.centers import prepare
-from streamkm.kernels.compiled import compiled
-from streamkm.kernels.tile import Frame, FrameArrays, load_tile, readable, tile_rows
+from streamkm.kernels.centers import CenterArrays, prepare
+from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.frame import Frame, FrameArrays, square_of
+from streamkm.kernels.tile import readable, see_tile, tile_rows
+from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, Rows
 
 PIECE_ROWS: Final = 512
@@ -36,7 +37,7 @@ class Landmarks:
     points
         Shape (n_landmarks, n_features).
     frame
-        Of the data; no bit depends on it.
+        Of the data, and how its rows are seen; no bit depends on the rest of it.
     bandwidth
         Standard deviation of the Gaussian kernel, in units of the data.
     n_neighbors
@@ -80,11 +81,11 @@ class Landmarks:
         index = np.empty((len(rows), self.n_neighbors), np.int32)
         sq_dist = np.empty((len(rows), self.n_neighbors))
         if self.n_neighbors == len(self.points):
-            _all_distances(native, table, self.points, index, sq_dist)
+            _all_distances(native, table, self.frame.view.arrays, self.points, index, sq_dist)
             return index, sq_dist
         made = prepare(self.points, self.frame)
-        arrays = (made.exact, made.scores, made.norms, made.max_norm)
-        _nearest_few(native, table, self.frame.arrays, arrays, index, sq_dist)
+        arrays = made.arrays
+        _nearest_few(native, table, self.frame.arrays(rows.dtype), arrays, index, sq_dist)
         return index, sq_dist
 
     def affinities(self, rows: Rows, *, is_relative: bool = True) -> tuple[I32, F64]:
@@ -113,11 +114,11 @@ class Landmarks:
 
 @compiled
 def _all_distances(
-    rows: Rows, table: F32 | None, points: F64, index: I32, sq_dist: F64
+    rows: Rows, table: F32 | None, view: ViewArrays, points: F64, index: I32, sq_dist: F64
 ) -> None:  # pragma: no cover - compiled
-    tile = np.empty((1, rows.shape[1]))
+    tile = np.empty((1, points.shape[1]))
     for i in range(len(rows)):
-        load_tile(rows, i, 1, table, tile)
+        see_tile(rows, i, ONE, table, view, tile)
         for k in range(len(points)):
             index[i, k] = k
             sq_dist[i, k] = distance_between(tile[0], points[k])
@@ -133,22 +134,23 @@ def _nearest_few(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Let float32 scores say which landmarks need a distance, as `assign` does."""
-    shift, scale, _ = frame
-    exact, doubled, norms, max_norm = centers
-    step = tile_rows(rows.shape[1], len(exact))
-    tile = np.empty((step, rows.shape[1]))
-    framed = np.zeros((step, rows.shape[1]), np.float32)
+    shift, scale, view, _ = frame
+    exact, doubled, norms, max_norm = centers[:4]
+    step = tile_rows(len(shift), len(exact))
+    tile = np.empty((step, len(shift)))
+    framed = np.zeros((step, len(shift)), np.float32)
     scores = np.empty((step, len(exact)), np.float32)
     smallest = np.empty(index.shape[1])
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
-        load_tile(rows, start, n, table, tile)
+        see_tile(rows, start, n, table, view, tile)
         for i in range(n):
-            for j in range(rows.shape[1]):
+            for j in range(len(shift)):
                 framed[i, j] = np.float32((tile[i, j] - shift[j]) * scale)
         score_tile(framed, n, doubled, norms, scores)
         for i in range(n):
-            bound, size = error_bound(framed[i], max_norm)
+            size = np.sqrt(np.float64(square_of(framed[i])))
+            bound = error_bound(size, len(shift), max_norm)
             threshold = np.inf
             if size < 1e15 and bound < 1e30:  # NaN is neither
                 threshold = _kth_smallest(scores[i], smallest) + bound

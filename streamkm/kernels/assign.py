@@ -15,15 +15,15 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.centers import Centers
-from streamkm.kernels.compiled import compiled, compiled_finite, compiled_reordered
-from streamkm.kernels.tile import FrameArrays, load_tile, normalize, readable, tile_rows
+from streamkm.kernels.centers import CenterArrays, Centers
+from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_finite, compiled_reordered
+from streamkm.kernels.frame import FrameArrays, frame_block
+from streamkm.kernels.panels import Scratch, make_scratch, score_panels
+from streamkm.kernels.tile import readable, see_tile
 from streamkm.typing import F32, F64, I32, Rows
 
 UNIT: Final = 2.0**-24
-
-# Plain arrays are what compiled code takes; as in `Centers`.
-CenterArrays = tuple[F64, F32, F32, float]
+SAFE_SIZE: Final = np.float32(1e15)
 
 
 def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
@@ -47,21 +47,25 @@ def assign(rows: Rows, centers: Centers) -> tuple[I32, F64]:
     """
     labels = np.empty(len(rows), np.int32)
     sq_dist = np.empty(len(rows))
-    native, table = readable(rows)
-    frame = centers.frame
-    assign_block(
-        native,
-        table,
-        frame.arrays,
-        (centers.exact, centers.scores, centers.norms, centers.max_norm),
-        labels,
-        sq_dist,
-    )
+    label_rows(rows, centers, labels, sq_dist)
     return labels, sq_dist
 
 
+def label_rows(rows: Rows, centers: Centers, labels: I32, sq_dist: F64 | None = None) -> None:
+    """Fill what `assign` returns; the distances only where there is room for them."""
+    native, table = readable(rows)
+    _assign_block(
+        native,
+        table,
+        centers.frame.arrays(rows.dtype),
+        centers.arrays,
+        labels,
+        np.empty(0) if sq_dist is None else sq_dist,
+    )
+
+
 @compiled
-def assign_block(
+def _assign_block(
     rows: Rows,
     table: F32 | None,
     frame: FrameArrays,
@@ -69,47 +73,56 @@ def assign_block(
     labels: I32,
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
-    """Compiled body of `assign`; an empty `sq_dist` leaves the distances out."""
-    n_rows, n_features = rows.shape
-    step = tile_rows(n_features, len(centers[0]))
-    tile = np.empty((step, n_features))
-    framed = np.zeros((step, n_features), np.float32)
-    scores = np.empty((step, len(centers[0])), np.float32)
-    for start in range(0, n_rows, step):
-        n = min(step, n_rows - start)
-        load_tile(rows, start, n, table, tile)
-        if frame[2]:
-            normalize(tile, n)
-        out = sq_dist[start : start + n] if len(sq_dist) else sq_dist
-        assign_tile(tile, n, frame, centers, framed, scores, labels[start : start + n], out)
+    scratch = make_scratch(centers)
+    step = len(scratch[1])
+    for start in range(0, len(rows), step):
+        n = min(step, len(rows) - start)
+        assign_tile(rows, start, n, table, frame, centers, scratch, labels, sq_dist)
 
 
 @compiled
 def assign_tile(
-    tile: F64,
+    rows: Rows,
+    start: int,
     n: int,
+    table: F32 | None,
     frame: FrameArrays,
     centers: CenterArrays,
-    framed: F32,
-    scores: F32,
+    scratch: Scratch,
     labels: I32,
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
-    """Label the rows of a float64 tile."""
-    shift, scale, _ = frame
-    exact, doubled, norms, max_norm = centers
+    """Label rows `start` to `start + n` of a block."""
+    exact, doubled, norms, max_norm, panels, _, slots = centers
+    framed, squares, addresses, _, found, scores, wide = scratch
+    frame_block(rows, start, n, table, frame, wide, framed, squares)
+    score_panels(addresses, n, centers, (ZERO, len(panels)), scratch)
+    low, next_low, slot = found
+    slope, least = error_slope(exact.shape[1], max_norm)
     for i in range(n):
-        for j in range(tile.shape[1]):
-            framed[i, j] = np.float32((tile[i, j] - shift[j]) * scale)
-    score_tile(framed, n, doubled, norms, scores)
-    for i in range(n):
-        bound, size = error_bound(framed[i], max_norm)
-        label, distance = decide(scores[i], bound, size, tile[i], exact)
-        labels[i] = label
-        if len(sq_dist):
+        gap, size = next_low[i] - low[i], np.sqrt(squares[i])
+        label, distance = slots[slot[i]], -1.0
+        if not (gap > size * slope + least and size < SAFE_SIZE):  # NaN is neither
+            see_tile(rows, start + i, ONE, table, frame[2], wide)
+            score_row(framed[i], doubled, norms, scores)
+            bound = error_bound(size, exact.shape[1], max_norm)
+            label, distance = decide(scores, bound, size, wide[0], exact)
+        labels[start + i] = label
+        if len(sq_dist) > 0:
             if distance < 0.0:
-                distance = distance_between(tile[i], exact[label])
-            sq_dist[i] = distance
+                see_tile(rows, start + i, ONE, table, frame[2], wide)
+                distance = distance_between(wide[0], exact[label])
+            sq_dist[start + i] = distance
+
+
+@compiled_reordered
+def score_row(x: F32, doubled: F32, norms: F32, scores: F32) -> None:  # pragma: no cover - compiled
+    """Fill the float32 scores of one row."""
+    for k in range(len(norms)):
+        total = np.float32(0.0)
+        for j in range(doubled.shape[1]):
+            total += x[j] * doubled[k, j]
+        scores[k] = norms[k] + total
 
 
 @compiled_reordered
@@ -157,19 +170,27 @@ def score_tile(
             k += 1
 
 
-@compiled_reordered
-def error_bound(x: F32, max_norm: float) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Return how far two scores may be apart and still be in the wrong order."""
-    total = np.float32(0.0)
-    for j in range(len(x)):
-        total += x[j] * x[j]
-    size = np.sqrt(np.float64(total))
-    rounding = 2.0 * (len(x) + 4) * size * max_norm + 2.0 * max_norm * max_norm
-    return 2.1 * UNIT * rounding + 1e-30, size
+@compiled
+def error_slope(
+    n_features: int, max_norm: float
+) -> tuple[np.float32, np.float32]:  # pragma: no cover - compiled
+    """Return `error_bound` as a line in the size of the row, widened for float32."""
+    least = error_bound(0.0, n_features, max_norm)
+    slope = error_bound(1.0, n_features, max_norm) - least
+    return np.float32(1.001 * slope), np.float32(1.001 * least)
+
+
+@compiled
+def error_bound(
+    size: float, n_features: int, max_norm: float
+) -> float:  # pragma: no cover - compiled
+    """Return how far two scores of a row of length `size` may be apart in the wrong order."""
+    rounding = 2.0 * (n_features + 4) * size * max_norm + 2.0 * max_norm * max_norm
+    return 2.1 * UNIT * rounding + 1e-30
 
 
 @compiled_finite
-def _near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: no cover - compiled
+def near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: no cover - compiled
     """Return the threshold, how many scores reach it, and the last that does."""
     best = scores[0]
     for k in range(1, len(scores)):
@@ -191,7 +212,7 @@ def decide(
 ) -> tuple[int, float]:  # pragma: no cover - compiled
     """Return the label and its squared distance, or -1.0 for a distance not taken."""
     is_safe = size < 1e15 and bound < 1e30  # NaN is neither
-    threshold, count, last = _near_best(scores, bound)
+    threshold, count, last = near_best(scores, bound)
     if is_safe and count == 1:
         return last, -1.0
     label, smallest = -1, np.inf

@@ -69,6 +69,16 @@ class BinnedSum:
             total += np.ldexp(self.limbs[i].astype(np.float64), BIN_BITS * (self.top - i))
         return total
 
+    def joined(self) -> BinnedSum:
+        """Return the sum over all features: the bits of one sum of the same values."""
+        top = self.top.max()
+        limbs = np.zeros((BINS, 1), np.int64)
+        for i in range(BINS):
+            target = i + top - self.top
+            kept = target < BINS
+            np.add.at(limbs[:, 0], target[kept], self.limbs[i, kept])
+        return BinnedSum(limbs, np.full(1, top, np.int32))
+
 
 def _add_binned(limbs: I64, other: I64, shift: I32) -> None:
     columns = np.arange(limbs.shape[1])
@@ -121,25 +131,39 @@ def add_binned(
     for i in range(n_rows):
         for j in range(n_features):
             largest[j] = max(largest[j], abs(values[i, j]))
+    add_binned_within(values, n_rows, largest, limbs, top, constants)
+
+
+@compiled
+def add_binned_within(
+    values: F64, n_rows: int, largest: F64, limbs: I64, top: I32, constants: F64
+) -> None:  # pragma: no cover - compiled
+    """Do as `add_binned`, where the `largest` absolute value of each feature is known."""
+    n_features = values.shape[1]
     for j in range(n_features):
         if largest[j] > constants[BINS, j]:
             _raise_top(limbs, top, constants, j, largest[j])
     scratch = np.zeros((BINS, n_features))
     c0, c1, c2, c3 = constants[0], constants[1], constants[2], constants[3]
     s0, s1, s2, s3 = scratch[0], scratch[1], scratch[2], scratch[3]
-    for i in range(n_rows):
+    i = 0
+    while i < n_rows:  # two rows at a time: fewer loads and stores of the sums
+        is_pair = i + 1 < n_rows
+        here, next_ = values[i], values[i + 1 if is_pair else i]
+        weight = 1.0 if is_pair else 0.0
         for j in range(n_features):  # written out, so that it vectorises over the features
-            rest = values[i, j]
-            part = (rest + c0[j]) - c0[j]
-            s0[j] += part
-            rest -= part
-            part = (rest + c1[j]) - c1[j]
-            s1[j] += part
-            rest -= part
-            part = (rest + c2[j]) - c2[j]
-            s2[j] += part
-            rest -= part
-            s3[j] += (rest + c3[j]) - c3[j]
+            p, q = here[j], next_[j] * weight
+            a, b = (p + c0[j]) - c0[j], (q + c0[j]) - c0[j]
+            s0[j] += a + b
+            p, q = p - a, q - b
+            a, b = (p + c1[j]) - c1[j], (q + c1[j]) - c1[j]
+            s1[j] += a + b
+            p, q = p - a, q - b
+            a, b = (p + c2[j]) - c2[j], (q + c2[j]) - c2[j]
+            s2[j] += a + b
+            p, q = p - a, q - b
+            s3[j] += ((p + c3[j]) - c3[j]) + ((q + c3[j]) - c3[j])
+        i += 2
     for i in range(BINS):
         for j in range(n_features):
             # The constant is 1.5 * 2**52 units: dividing by its power of two is exact.
@@ -150,3 +174,35 @@ def add_column(total: BinnedSum, values: F64) -> None:
     """Add numbers to a sum of one feature, in place."""
     column = np.ascontiguousarray(values[:, None])
     add_binned(column, len(column), total.limbs, total.top, bin_constants(total.top))
+
+
+def add_by_label(total: BinnedSum, values: F64, labels: I32) -> None:
+    """Add numbers to a sum, in place, each to the feature that its label names."""
+    _add_by_label(values, labels, total.limbs, total.top, bin_constants(total.top))
+
+
+@compiled
+def _add_by_label(
+    values: F64, labels: I32, limbs: I64, top: I32, constants: F64
+) -> None:  # pragma: no cover - compiled
+    scratch = np.zeros((BINS, limbs.shape[1]))
+    for i in range(len(values)):
+        j, rest = labels[i], values[i]
+        if abs(rest) > constants[BINS, j]:
+            _flush_feature(scratch, limbs, constants, j)
+            _raise_top(limbs, top, constants, j, abs(rest))
+        for b in range(BINS):
+            part = (rest + constants[b, j]) - constants[b, j]
+            scratch[b, j] += part
+            rest -= part
+    for j in range(limbs.shape[1]):
+        _flush_feature(scratch, limbs, constants, j)
+
+
+@compiled
+def _flush_feature(
+    scratch: F64, limbs: I64, constants: F64, j: int
+) -> None:  # pragma: no cover - compiled
+    for b in range(BINS):
+        limbs[b, j] += np.int64(scratch[b, j] * (RECIPROCAL / constants[b, j]))
+        scratch[b, j] = 0.0

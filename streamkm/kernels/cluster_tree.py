@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamkm.kernels.assign import CenterArrays, decide, distance_between, error_bound
-from streamkm.kernels.centers import prepare
+from streamkm.kernels.assign import decide, distance_between, error_bound
+from streamkm.kernels.centers import CenterArrays, prepare
 from streamkm.kernels.compiled import compiled, compiled_reordered
+from streamkm.kernels.frame import Frame, FrameArrays, square_of
 from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame, FrameArrays, load_tile, readable, tile_rows
+from streamkm.kernels.tile import readable, see_tile, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 
@@ -69,11 +70,20 @@ class ClusterTree:
         sq_dist = np.empty(len(rows))
         return self._walk(rows, sq_dist), sq_dist
 
+    def points(self, rows: Rows) -> Rows:
+        """Return the rows themselves."""
+        return rows
+
+    @property
+    def at_points(self) -> ClusterTree:
+        """Itself."""
+        return self
+
     def distances(self, rows: Rows) -> F64:
         """Euclidean distances to the leaves' centers, shape (n_rows, n_clusters)."""
         leaves = np.flatnonzero(self.labels >= 0)
         ordered = leaves[np.argsort(self.labels[leaves])]
-        return np.sqrt(distances(rows, self.centers[ordered])).T
+        return np.sqrt(distances(rows, self.centers[ordered], self.frame.view)).T
 
     def _walk(self, rows: Rows, sq_dist: F64) -> I32:
         native, table = readable(rows)
@@ -82,8 +92,8 @@ class ClusterTree:
         _walk_block(
             native,
             table,
-            self.frame.arrays,
-            (ready.exact, ready.scores, ready.norms, ready.max_norm),
+            self.frame.arrays(rows.dtype),
+            ready.arrays,
             (self.first, self.labels),
             labels,
             sq_dist,
@@ -102,16 +112,16 @@ def _walk_block(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Label a block; an empty `sq_dist` leaves the distances out."""
-    shift, scale, _ = frame
+    shift, scale, view, _ = frame
     first, leaf_labels = tree
-    n_rows, n_features = rows.shape
+    n_rows, n_features = len(rows), len(shift)
     step = tile_rows(n_features, 2)
     tile = np.empty((step, n_features))
     framed = np.empty(n_features, np.float32)
     scores = np.empty(2, np.float32)
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
-        load_tile(rows, start, n, table, tile)
+        see_tile(rows, start, n, table, view, tile)
         for i in range(n):
             for j in range(n_features):
                 framed[j] = np.float32((tile[i, j] - shift[j]) * scale)
@@ -129,8 +139,9 @@ def _walk_row(
     x: F64, framed: F32, centers: CenterArrays, first: I64, scores: F32
 ) -> int:  # pragma: no cover - compiled
     """Return the leaf of one row, or -1 where it holds NaN or infinity."""
-    exact, doubled, norms, max_norm = centers
-    bound, size = error_bound(framed, max_norm)
+    exact, doubled, norms, max_norm = centers[:4]
+    size = np.sqrt(np.float64(square_of(framed)))
+    bound = error_bound(size, len(framed), max_norm)
     node = 0
     while first[node] >= 0:
         left = first[node]

@@ -7,11 +7,17 @@ workqueue layer is used; parallelism is groups.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba as nb
+import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Plain numbers in compiled code are types of their own: what they are handed to, or what begins
+# with them, would be compiled for them too.
+ZERO: Final = cast("int", np.int64(0))
+ONE: Final = cast("int", np.int64(1))
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 
@@ -29,3 +35,8 @@ def compiled_reordered(function: F) -> F:
 def compiled_finite(function: F) -> F:
     """Reorder, and take it that there is no NaN."""
     return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED | {"nnan"})(function))
+
+
+def cache_folder(function: Callable[..., Any]) -> str:
+    """Return the folder in which a compiled function's code is kept."""
+    return str(cast("Any", function).stats.cache_path)

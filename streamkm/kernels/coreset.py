@@ -8,26 +8,35 @@ old (in expectation for those that sample).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.seeding import distances, plus_plus
 from streamkm.kernels.split_tree import grow_leaves
-from streamkm.kernels.tile import Frame, load_tile, readable
+from streamkm.kernels.tile import load_tile, readable, see_tile, seen_rows
+from streamkm.kernels.view import AS_THEY_ARE, View, ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
 
 ROUGH_ROWS: Final = 64  # rows a cluster, that the rough solution of "sensitivity" looks at
 ROUGH_COST: Final = 4.0  # of the rough solution, in units of the best one's
 
-Reducer = Callable[[Rows, F64, int, int, np.random.Generator], tuple[I64, F64]]
+Reducer = Callable[[Rows, F64, int, int, np.random.Generator, View], tuple[I64, F64]]
 
 
 def reduce_rows(
-    rows: Rows, weights: F64, size: int, method: str, n_clusters: int, draws: np.random.Generator
+    rows: Rows,
+    weights: F64,
+    size: int,
+    method: str,
+    n_clusters: int,
+    draws: np.random.Generator,
+    view: View = AS_THEY_ARE,
 ) -> tuple[I64, F64]:
     """Return which rows a coreset of at most `size` holds, and their weights.
 
@@ -43,18 +52,20 @@ def reduce_rows(
         For how many centers it should be good.
     draws
         Where the random numbers come from.
+    view
+        How rows are seen: what they cost is a matter of scale.
     """
     kept = np.flatnonzero(weights > 0.0)
     if len(kept) < len(rows):
         rows, weights = rows[kept], weights[kept]
     if len(rows) <= size:
         return kept, weights
-    chosen, masses = REDUCERS[method](rows, weights, size, n_clusters, draws)
+    chosen, masses = REDUCERS[method](rows, weights, size, n_clusters, draws, view)
     return kept[chosen], masses
 
 
 def tree(
-    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator, view: View
 ) -> tuple[I64, F64]:
     """Split the rows into `size` leaves, by squared distance; one row stands for each.
 
@@ -75,7 +86,7 @@ def tree(
     native, table = readable(rows)
     order = np.arange(len(rows))
     starts = np.zeros(size + 1, np.int64)
-    n_leaves = grow_leaves(native, table, weights, uniforms, order, starts)
+    n_leaves = grow_leaves(native, table, view.arrays, weights, uniforms, order, starts)
     edges = np.sort(starts[:n_leaves])
     masses = np.add.reduceat(weights[order], edges)
     steps = np.cumsum(weights[order])
@@ -87,7 +98,7 @@ def tree(
 
 
 def sensitivity(
-    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator, view: View
 ) -> tuple[I64, F64]:
     """Sample rows by a bound on how much of any solution's cost they can be.
 
@@ -103,10 +114,11 @@ def sensitivity(
     n_rough = min(ROUGH_ROWS * n_clusters, len(rows))
     looked = np.sort(draws.permutation(len(rows))[:n_rough])
     k = min(n_clusters, n_rough)
-    rough = rows[looked][plus_plus(rows[looked], weights[looked], k, draws)].astype(np.float64)
+    sample = seen_rows(rows[looked], view)
+    rough = sample[plus_plus(sample, weights[looked], k, draws)].astype(np.float64)
     shift = rough.mean(axis=0)
     reach = float(np.abs(rough - shift).max())
-    frame = Frame(shift, float(np.ldexp(1.0, -int(np.frexp(reach)[1]))) if reach > 0 else 1.0)
+    frame = replace(Frame.about(shift, reach), view=view)
     labels, sq_dist = assign(rows, prepare(rough, frame))
     total = weights.sum()
     mean_cost = (weights * sq_dist).sum() / total
@@ -120,7 +132,7 @@ def sensitivity(
 
 
 def lightweight(
-    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator
+    rows: Rows, weights: F64, size: int, n_clusters: int, draws: np.random.Generator, view: View
 ) -> tuple[I64, F64]:
     """Sample rows, half by weight and half by squared distance to the mean.
 
@@ -129,10 +141,10 @@ def lightweight(
     Bachem, Lucic & Krause, "Scalable k-means clustering via lightweight
     coresets", KDD 2018, algorithm 1.
     """
-    mean = np.zeros(rows.shape[1])
+    mean = np.zeros(view.width(rows.shape[1]))
     native, table = readable(rows)
-    _mean(native, table, weights, mean)
-    sq_dist = distances(rows, mean[None])[0]
+    _mean(native, table, view.arrays, weights, mean)
+    sq_dist = distances(rows, mean[None], view)[0]
     share = weights / weights.sum()
     cost = (weights * sq_dist).sum()
     if cost > 0.0:
@@ -170,13 +182,18 @@ def _sampled(weights: F64, rates: F64, size: int, draws: np.random.Generator) ->
 
 
 @compiled
-def _mean(rows: Rows, table: F32 | None, weights: F64, mean: F64) -> None:  # pragma: no cover
-    tile = np.empty((1, rows.shape[1]))
+def _mean(
+    rows: Rows, table: F32 | None, view: ViewArrays, weights: F64, mean: F64
+) -> None:  # pragma: no cover - compiled
+    tile, is_plain = np.empty((1, len(mean))), view[4]
     total = 0.0
     for i in range(len(rows)):
-        load_tile(rows, i, 1, table, tile)
+        if is_plain:
+            load_tile(rows, i, 1, table, tile)
+        else:
+            see_tile(rows, i, ONE, table, view, tile)
         total += weights[i]
-        for j in range(rows.shape[1]):
+        for j in range(len(mean)):
             mean[j] += weights[i] * tile[0, j]
-    for j in range(rows.shape[1]):
+    for j in range(len(mean)):
         mean[j] /= total

@@ -14,9 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from streamkm.kernels.coreset import reduce_rows
-from streamkm.kernels.tile import unit_rows
+from streamkm.kernels.tile import seen_rows
+from streamkm.kernels.view import AS_THEY_ARE, View
 from streamkm.keyed import CORESET, generator
-from streamkm.typing import F64, Rows
+from streamkm.typing import F64, Json, Rows
 
 LEAF: Final = 4  # rows of a leaf, in units of the coreset's size
 TOP: Final = 63  # level of the last, uneven merges: no tree is so high
@@ -38,15 +39,27 @@ class CoresetPlan:
         For how many centers it should be good.
     seed
         All randomness is keyed by it and a node's place in the tree.
-    is_unit
-        Whether rows count at unit length: cosine distances.
+    view
+        How rows are seen; those that are kept are as in the data.
     """
 
     size: int
     method: str
     n_clusters: int
     seed: int
-    is_unit: bool = False
+    view: View = AS_THEY_ARE
+
+    def to_json(self) -> Json:
+        """Return plain numbers and words for the attributes of a store."""
+        names = ("size", "method", "n_clusters", "seed")
+        return {name: getattr(self, name) for name in names} | self.view.to_json()
+
+    @classmethod
+    def from_json(cls, values: Json, n_features: int) -> CoresetPlan:
+        """Read what `to_json` wrote, of rows that have `n_features`."""
+        names = ("size", "method", "n_clusters", "seed")
+        view = View.from_json(values, n_features)
+        return cls(**{name: values[name] for name in names}, view=view)
 
     @property
     def leaf_rows(self) -> int:
@@ -56,8 +69,12 @@ class CoresetPlan:
     def reduce(self, rows: Rows, weights: F64, level: int, index: int) -> Node:
         """Return the coreset at a place of the tree."""
         draws = generator(self.seed, CORESET, level, index)
-        seen = unit_rows(rows) if self.is_unit and len(rows) > self.size else rows
-        chosen, masses = reduce_rows(seen, weights, self.size, self.method, self.n_clusters, draws)
+        seen, view = rows, self.view
+        if view.is_unit and len(rows) > self.size:  # lengths are costly, and each row is met often
+            seen, view = seen_rows(rows, view), AS_THEY_ARE
+        chosen, masses = reduce_rows(
+            seen, weights, self.size, self.method, self.n_clusters, draws, view
+        )
         return rows[chosen], masses
 
 
@@ -88,8 +105,14 @@ class CoresetTree:
     def with_leaf(self, index: int, rows: Rows, weights: F64) -> CoresetTree:
         """Return the tree with one more leaf."""
         leaf = {(0, index): self.plan.reduce(rows, weights, 0, index)}
-        n_zero = int(np.count_nonzero(~rows.any(axis=1))) if self.plan.is_unit else 0
-        return CoresetTree.merge_all([self, CoresetTree(self.plan, leaf, n_zero)])
+        return CoresetTree.merge_all([self, CoresetTree(self.plan, leaf, self._count_zero(rows))])
+
+    def _count_zero(self, rows: Rows) -> int:
+        view = self.plan.view
+        if not view.is_unit:
+            return 0
+        origin = 0.0 if view.offset is None else view.offset
+        return int(np.count_nonzero((view.picked(rows) == origin).all(axis=1)))
 
     @classmethod
     def merge_all(cls, parts: Sequence[CoresetTree]) -> CoresetTree:

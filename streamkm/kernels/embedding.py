@@ -8,8 +8,8 @@ import numpy as np
 
 from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.compiled import compiled
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.nearest import Nearest
-from streamkm.kernels.tile import Frame
 from streamkm.typing import F32, F64, I32, Rows
 
 
@@ -63,18 +63,23 @@ class EmbeddedNearest:
         """Number of centers."""
         return len(self.centers)
 
+    def points(self, rows: Rows) -> F32:
+        """Return embedded rows."""
+        return self.embedding.embed(rows)
+
     @property
-    def _nearest(self) -> Nearest:
+    def at_points(self) -> Nearest:
+        """What labels embedded rows."""
         # Rows have unit length; labels are the float64 reference's in any frame.
         return Nearest(self.centers, Frame(np.zeros(self.centers.shape[1]), 1.0))
 
     def assign(self, rows: Rows) -> tuple[I32, F64]:
         """Return labels and squared distances in the embedding."""
-        return self._nearest.assign(self.embedding.embed(rows))
+        return self.at_points.assign(self.points(rows))
 
     def distances(self, rows: Rows) -> F64:
         """Euclidean distances in the embedding, shape (n_rows, n_clusters)."""
-        return self._nearest.distances(self.embedding.embed(rows))
+        return self.at_points.distances(self.points(rows))
 
 
 @compiled

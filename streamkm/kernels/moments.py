@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamkm.kernels.binned_sum import BinnedSum, add_binned, add_column, bin_constants
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.binned_sum import (
+    BinnedSum,
+    add_column,
+    bin_constants,
+)
+from streamkm.kernels.exact_sum import ExactSum, integer_grid
+from streamkm.kernels.moment_sums import add_block, add_bytes
 from streamkm.kernels.summary import Summary
-from streamkm.kernels.tile import load_tile, normalize, readable, tile_rows
-from streamkm.typing import F32, F64, I32, I64, Rows
+from streamkm.kernels.tile import readable
+from streamkm.kernels.view import AS_THEY_ARE, View
+from streamkm.typing import F64, I64, Rows
 
 FIRST_BAD_ROWS: Final = 5
-LEAST_TILE_ROWS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Moments:
         By feature, shape (n_features,); +inf and -inf where there are no rows.
     shift
         What was taken off before summing (about the first rows' mean), so
-        that an offset costs no digit.
+        that an offset costs no digit; zero for bytes, whose sums are exact.
     weight, sums, squares
         Order-free sums of w, w (x - shift) and w (x - shift)^2.
     max_weight
@@ -47,8 +51,8 @@ class Moments:
     maximum: F64
     shift: F64
     weight: BinnedSum
-    sums: BinnedSum
-    squares: BinnedSum
+    sums: BinnedSum | ExactSum
+    squares: BinnedSum | ExactSum
     max_weight: float
     n_bad: int
     bad_rows: I64
@@ -64,8 +68,8 @@ class Moments:
             maximum=np.max([part.maximum for part in parts], axis=0),
             shift=parts[0].shift,
             weight=BinnedSum.merge_all([part.weight for part in parts]),
-            sums=BinnedSum.merge_all([part.sums for part in parts]),
-            squares=BinnedSum.merge_all([part.squares for part in parts]),
+            sums=_merged([part.sums for part in parts]),
+            squares=_merged([part.squares for part in parts]),
             max_weight=max(part.max_weight for part in parts),
             n_bad=sum(part.n_bad for part in parts),
             bad_rows=bad[:FIRST_BAD_ROWS],
@@ -76,7 +80,11 @@ class Moments:
         """Finish: plain numbers."""
         mass = float(self.weight.value()[0])
         offset = self.sums.value() / mass if mass > 0 else np.zeros_like(self.shift)
-        squares = self.squares.value() - mass * offset**2
+        if isinstance(self.sums, ExactSum):
+            squares = self._spread_of_bytes()
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # too large: told elsewhere
+                squares = self.squares.value() - mass * offset**2
         return Summary(
             count=self.count,
             weight=mass,
@@ -87,19 +95,30 @@ class Moments:
             maximum=self.maximum,
         )
 
+    def _spread_of_bytes(self) -> F64:
+        """Return the sums of squared deviations, each rounded once."""
+        n, pairs = max(self.count, 1), (self.sums.limbs[0].tolist(), self.squares.limbs[0].tolist())
+        return np.array([(n * square - total**2) / n for total, square in zip(*pairs, strict=True)])
+
+
+def _merged(parts: Sequence[BinnedSum | ExactSum]) -> BinnedSum | ExactSum:
+    merge: Any = type(parts[0]).merge_all
+    total: BinnedSum | ExactSum = merge(parts)
+    return total
+
 
 class MomentsAccumulator:
-    """Adds blocks of rows to the moments; where `is_unit`, scaled to unit length."""
+    """Adds blocks of rows to the moments, as a view shows them; `shift` is of the same."""
 
-    def __init__(self, shift: F64, *, is_unit: bool = False) -> None:
+    def __init__(self, shift: F64, view: View = AS_THEY_ARE) -> None:
         n_features = len(shift)
-        self.is_unit = is_unit
+        self.view = view
         self.n_zero = 0
         self.shift = shift
         self.range = np.stack([np.full(n_features, np.inf), np.full(n_features, -np.inf)])
         self.weight = BinnedSum.zeros(1)
-        self.sums = BinnedSum.zeros(n_features)
-        self.squares = BinnedSum.zeros(n_features)
+        self.sums: BinnedSum | ExactSum = BinnedSum.zeros(n_features)
+        self.squares: BinnedSum | ExactSum = BinnedSum.zeros(n_features)
         self.count = 0
         self.max_weight = 0.0
         self.n_bad = 0
@@ -109,11 +128,21 @@ class MomentsAccumulator:
         """Add a block whose first row is row `start` of the data."""
         native, table = readable(rows)
         is_bad = np.zeros(len(rows), np.bool_)
-        sums = (self.sums.limbs, self.sums.top, bin_constants(self.sums.top))
-        squares = (self.squares.limbs, self.squares.top, bin_constants(self.squares.top))
-        self.n_zero += _moments_block(
-            native, table, weights, (self.shift, self.is_unit), self.range, sums, squares, is_bad
-        )
+        if native.dtype.itemsize == 1 and weights is None and self.view.is_plain:
+            self._add_bytes(native)
+        else:
+            assert isinstance(self.sums, BinnedSum)
+            assert isinstance(self.squares, BinnedSum)
+            self.n_zero += add_block(
+                native,
+                table,
+                weights,
+                (self.shift, self.view.arrays),
+                self.range,
+                (self.sums.limbs, self.sums.top, bin_constants(self.sums.top)),
+                (self.squares.limbs, self.squares.top, bin_constants(self.squares.top)),
+                is_bad,
+            )
         bad = np.flatnonzero(is_bad)
         good_weights = np.ones(len(rows)) if weights is None else weights
         if len(bad):
@@ -123,6 +152,14 @@ class MomentsAccumulator:
         self.count += len(good_weights)
         add_column(self.weight, good_weights)
         self.max_weight = max(self.max_weight, float(good_weights.max(initial=0.0)))
+
+    def _add_bytes(self, rows: Rows) -> None:
+        if isinstance(self.sums, BinnedSum):
+            grid = integer_grid(len(self.shift))
+            self.shift = np.zeros_like(self.shift)
+            self.sums = ExactSum.zeros(self.shift.shape, grid)
+            self.squares = ExactSum.zeros(self.shift.shape, grid)
+        add_bytes(rows, self.sums.limbs[0], self.squares.limbs[0], self.range[0], self.range[1])
 
     def result(self) -> Moments:
         """Return what was added so far."""
@@ -158,51 +195,3 @@ def first_shift(rows: Rows) -> F64:
     if not len(finite):
         return np.zeros(values.shape[1])
     return np.asarray(finite.mean(axis=0))
-
-
-@compiled
-def _moments_block(
-    rows: Rows,
-    table: F32 | None,
-    weights: F64 | None,
-    origin: tuple[F64, bool],
-    span: F64,
-    sums: tuple[I64, I32, F64],
-    squares: tuple[I64, I32, F64],
-    is_bad: NDArray[np.bool_],
-) -> int:  # pragma: no cover - compiled
-    """Add a block, marking bad rows; return how many rows of unit length could not be made."""
-    n_rows, d = rows.shape
-    shift, is_unit = origin
-    n_zero = 0
-    step = max(tile_rows(d, 1), LEAST_TILE_ROWS)  # each tile costs a few passes over columns
-    tile = np.empty((step, d))
-    squared = np.empty((step, d))
-    low, high = span[0], span[1]
-    for start in range(0, n_rows, step):
-        n = min(step, n_rows - start)
-        load_tile(rows, start, n, table, tile)
-        if is_unit:
-            for i in range(n):
-                n_zero += not np.any(tile[i])
-            normalize(tile, n)
-        for i in range(n):
-            total = 0.0
-            for j in range(d):
-                total += tile[i, j] * 0.0  # NaN or infinity times zero is NaN
-            weight = 1.0 if weights is None else weights[start + i]
-            if total == 0.0:
-                for j in range(d):
-                    value = tile[i, j]
-                    low[j] = min(low[j], value)
-                    high[j] = max(high[j], value)
-                    value -= shift[j]
-                    tile[i, j] = weight * value
-                    squared[i, j] = weight * (value * value)
-            else:
-                is_bad[start + i] = True
-                tile[i, :] = 0.0
-                squared[i, :] = 0.0
-        add_binned(tile, n, sums[0], sums[1], sums[2])
-        add_binned(squared, n, squares[0], squares[1], squares[2])
-    return n_zero

@@ -8,8 +8,8 @@ import numpy as np
 
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.seeding import distances
-from streamkm.kernels.tile import Frame, unit_rows
 from streamkm.typing import F64, I32, Rows
 
 
@@ -37,8 +37,16 @@ class Nearest:
         """Return labels and squared distances; O(n_rows * n_features * n_clusters)."""
         return assign(rows, prepare(self.centers, self.frame))
 
+    def points(self, rows: Rows) -> Rows:
+        """Return the rows themselves."""
+        return rows
+
+    @property
+    def at_points(self) -> Nearest:
+        """Itself."""
+        return self
+
     def distances(self, rows: Rows) -> F64:
         """Euclidean distances, or 1 - cosine, shape (n_rows, n_clusters)."""
-        if self.frame.is_unit:
-            return distances(unit_rows(rows), self.centers).T / 2.0
-        return np.sqrt(distances(rows, self.centers)).T
+        sq_dist = distances(rows, self.centers, self.frame.view).T
+        return sq_dist / 2.0 if self.frame.is_cosine else np.sqrt(sq_dist)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.assign import distance_between
-from streamkm.kernels.compiled import compiled
-from streamkm.kernels.tile import load_tile, readable
+from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.tile import load_tile, readable, see_tile
+from streamkm.kernels.view import AS_THEY_ARE, View, ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
 
 
@@ -71,20 +72,27 @@ def draw(mass: F64, size: int, generator: np.random.Generator) -> I64:
     return drawn
 
 
-def distances(rows: Rows, centers: Rows) -> F64:
-    """Squared Euclidean distances in float64, shape (n_centers, n_rows)."""
+def distances(rows: Rows, centers: Rows, view: View = AS_THEY_ARE) -> F64:
+    """Squared Euclidean distances of rows, as a view shows them, to centers.
+
+    Float64, shape (n_centers, n_rows).
+    """
     out = np.empty((len(centers), len(rows)))
     native, table = readable(rows)
-    _distances(native, table, np.ascontiguousarray(centers, np.float64), out)
+    _distances(native, table, view.arrays, np.ascontiguousarray(centers, np.float64), out)
     return out
 
 
 @compiled
 def _distances(
-    rows: Rows, table: F32 | None, centers: F64, out: F64
+    rows: Rows, table: F32 | None, view: ViewArrays, centers: F64, out: F64
 ) -> None:  # pragma: no cover - compiled
-    tile = np.empty((1, rows.shape[1]))
+    tile = np.empty((1, centers.shape[1]))
+    is_plain = view[4]
     for i in range(len(rows)):
-        load_tile(rows, i, 1, table, tile)
+        if is_plain:
+            load_tile(rows, i, 1, table, tile)
+        else:
+            see_tile(rows, i, ONE, table, view, tile)
         for k in range(len(centers)):
             out[k, i] = distance_between(tile[0], centers[k])

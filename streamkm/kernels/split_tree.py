@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.assign import distance_between
-from streamkm.kernels.compiled import compiled
-from streamkm.kernels.tile import load_tile
+from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.tile import load_tile, see_tile
+from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
 
 
 @compiled
 def grow_leaves(
-    rows: Rows, table: F32 | None, weights: F64, uniforms: F64, order: I64, starts: I64
+    rows: Rows,
+    table: F32 | None,
+    view: ViewArrays,
+    weights: F64,
+    uniforms: F64,
+    order: I64,
+    starts: I64,
 ) -> int:  # pragma: no cover - compiled
     """Grow the tree; `order` then holds the rows leaf by leaf.
 
@@ -20,6 +27,8 @@ def grow_leaves(
     ----------
     rows, table
         As `readable` returns them.
+    view
+        How they are seen.
     weights
         Positive, shape (n_rows,).
     uniforms
@@ -34,7 +43,8 @@ def grow_leaves(
     n_leaves
         At most `size`; fewer where there are fewer different rows.
     """
-    n_rows, n_features = rows.shape
+    n_rows = len(rows)
+    n_features = len(view[0]) if len(view[0]) > 0 else rows.shape[1]
     size = len(uniforms)
     half = 1
     while half < size:
@@ -45,9 +55,13 @@ def grow_leaves(
     point, tile = np.empty((1, n_features)), np.empty((1, n_features))
     starts[0], stops[0] = 0, n_rows
     first = _pick(order, weights, np.ones(n_rows), 0, n_rows, uniforms[0, 1] * weights.sum())
-    load_tile(rows, order[first], 1, table, point)
+    see_tile(rows, order[first], ONE, table, view, point)
+    is_plain = view[4]
     for i in range(n_rows):
-        load_tile(rows, i, 1, table, tile)
+        if is_plain:
+            load_tile(rows, i, 1, table, tile)
+        else:
+            see_tile(rows, i, ONE, table, view, tile)
         closest[i] = distance_between(tile[0], point[0])
         costs[half] += weights[i] * closest[i]
     _resum(costs, half)
@@ -57,10 +71,10 @@ def grow_leaves(
         leaf = _descend(costs, half, uniforms[new, 0])
         aim = uniforms[new, 1] * costs[half + leaf]
         chosen = _pick(order, weights, closest, starts[leaf], stops[leaf], aim)
-        load_tile(rows, order[chosen], 1, table, point)
+        see_tile(rows, order[chosen], ONE, table, view, point)
         begin, end = starts[leaf], stops[leaf]
         middle, cost_low, cost_high = _part(
-            rows, table, weights, point, order[begin:end], closest, tile
+            rows, table, view, weights, (point, tile), order[begin:end], closest
         )
         starts[new], stops[new], stops[leaf] = begin + middle, end, begin + middle
         costs[half + leaf], costs[half + new] = cost_low, cost_high
@@ -71,16 +85,28 @@ def grow_leaves(
 
 @compiled
 def _part(
-    rows: Rows, table: F32 | None, weights: F64, point: F64, order: I64, closest: F64, tile: F64
+    rows: Rows,
+    table: F32 | None,
+    view: ViewArrays,
+    weights: F64,
+    tiles: tuple[F64, F64],
+    order: I64,
+    closest: F64,
 ) -> tuple[int, float, float]:  # pragma: no cover - compiled
     """Put a leaf's rows that are nearer to a new point behind the others.
 
     Returns how many stay, and what those that stay and those that go cost.
+    `tiles` are the point, and room for a row.
     """
+    point, tile = tiles
+    is_plain = view[4]
     low, high, cost_low, cost_high = 0, len(order), 0.0, 0.0
     while low < high:
         row = order[low]
-        load_tile(rows, row, 1, table, tile)
+        if is_plain:
+            load_tile(rows, row, 1, table, tile)
+        else:
+            see_tile(rows, row, ONE, table, view, tile)
         distance = distance_between(tile[0], point[0])
         if distance < closest[row]:
             closest[row] = distance

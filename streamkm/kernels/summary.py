@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from streamkm.kernels.exact_sum import float_grid, integer_grid
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.tile import Frame, is_exact_integer
+from streamkm.kernels.tile import is_exact_integer
+from streamkm.kernels.view import View
 from streamkm.typing import F64, I32, Json
 
 
@@ -44,6 +46,22 @@ class Summary:
     def magnitude(self) -> F64:
         """Largest absolute value of each feature."""
         return np.maximum(np.abs(self.minimum), np.abs(self.maximum))
+
+    def through(self, view: View) -> Summary:
+        """Return the moments of the rows as a view shows them; it must not change their length.
+
+        Multiplying and shifting keep the order of values, rounding included,
+        so that range and magnitude are those of what is in the tiles.
+        """
+        factor = 1.0 if view.divisor is None else 1.0 / view.divisor
+        with np.errstate(over="ignore", invalid="ignore"):  # too large to square: told elsewhere
+            return replace(
+                self,
+                mean=view.scaled(view.picked(self.mean)),
+                m2=view.picked(self.m2) * factor**2,
+                minimum=view.scaled(view.picked(self.minimum)),
+                maximum=view.scaled(view.picked(self.maximum)),
+            )
 
     def frame(self) -> Frame:
         """Return the frame for distances."""

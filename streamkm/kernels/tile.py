@@ -1,60 +1,24 @@
 """Tiles: a few rows at a time, converted from the data's own dtype in cache.
 
 A block is never copied as floats: integers, float16, float32 and float64 are
-widened to float64 a tile at a time, exactly. Distances use a second tile of
-float32 about the dataset's mean, scaled by a power of two.
+widened to float64 a tile at a time, exactly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamkm.kernels.compiled import compiled
-from streamkm.typing import F32, F64, Rows
+from streamkm.kernels.view import AT_UNIT_LENGTH, View, ViewArrays
+from streamkm.typing import F32, F64, I64, Rows
 
 TILE_VALUES: Final = 1 << 15  # 256 KiB of float64: the tile and its float32 twin stay in L2
 TILE_SCORES: Final = 1 << 18  # 1 MiB of float32 scores
 
 HALF: Final[F32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-
-
-FrameArrays = tuple[F64, float, bool]  # as in `Frame`
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Where distances are measured from: (x - shift) * scale.
-
-    Parameters
-    ----------
-    shift
-        About the mean of the data, shape (n_features,), so that a common
-        offset costs no digit.
-    scale
-        A power of two that brings the largest deviation near one, so that
-        float32 neither overflows nor underflows.
-    is_unit
-        Whether rows are scaled to unit length first: cosine distances.
-    """
-
-    shift: F64
-    scale: float
-    is_unit: bool = False
-
-    @property
-    def arrays(self) -> FrameArrays:
-        """Return the frame as compiled code takes it."""
-        return self.shift, self.scale, self.is_unit
-
-    @classmethod
-    def about(cls, shift: F64, reach: float) -> Frame:
-        """Return the frame about `shift` of values that are at most `reach` away from it."""
-        exponent = int(np.frexp(reach)[1]) if reach > 0 else 0
-        return cls(shift, float(np.ldexp(1.0, -exponent)))
 
 
 @compiled
@@ -99,6 +63,41 @@ def load_tile(
 
 
 @compiled
+def see_tile(
+    rows: Rows, start: int, n_rows: int, table: F32 | None, view: ViewArrays, tile: F64
+) -> None:  # pragma: no cover - compiled
+    """Widen `n_rows` rows from `start` into a float64 tile, as a view shows them.
+
+    Taking the view apart costs 20 ns a call: who goes row by row asks first
+    whether it `is_plain`, and calls `load_tile`.
+    """
+    columns, offset, factor, is_unit, _ = view
+    if len(columns) > 0:
+        _load_columns(rows, start, n_rows, table, columns, tile)
+    else:
+        load_tile(rows, start, n_rows, table, tile)
+    if len(factor) > 0:
+        for i in range(n_rows):
+            for j in range(len(factor)):
+                tile[i, j] = (tile[i, j] - offset[j]) * factor[j]
+    if is_unit:
+        normalize(tile, n_rows)
+
+
+@compiled
+def _load_columns(
+    rows: Rows, start: int, n_rows: int, table: F32 | None, columns: I64, tile: F64
+) -> None:  # pragma: no cover - compiled
+    """Widen some features of the rows."""
+    for i in range(n_rows):
+        for j in range(len(columns)):
+            if table is None:
+                tile[i, j] = rows[start + i, columns[j]]
+            else:
+                tile[i, j] = table[rows[start + i, columns[j]]]
+
+
+@compiled
 def normalize(tile: F64, n_rows: int) -> None:  # pragma: no cover - compiled
     """Scale rows to unit length, in place; a row of zeros stays one."""
     for i in range(n_rows):
@@ -115,10 +114,21 @@ def normalize(tile: F64, n_rows: int) -> None:  # pragma: no cover - compiled
                 tile[i, j] /= length
 
 
+def seen_rows(rows: Rows, view: View) -> Rows:
+    """Return a few rows as a view shows them, to the bit as in the kernels' tiles.
+
+    Rows that it shows as they are stay of their own dtype.
+    """
+    if view.is_plain:
+        return rows
+    if view.keeps_values:
+        return np.ascontiguousarray(view.picked(rows))
+    native, table = readable(rows)
+    out = np.empty((len(rows), view.width(rows.shape[1])))
+    see_tile(native, 0, len(rows), table, view.arrays, out)
+    return out
+
+
 def unit_rows(rows: Rows) -> F64:
     """Return a few rows scaled to unit length, as the kernels see them in their tiles."""
-    native, table = readable(rows)
-    out = np.empty(rows.shape)
-    load_tile(native, 0, len(rows), table, out)
-    normalize(out, len(rows))
-    return out
+    return seen_rows(rows, AT_UNIT_LENGTH)

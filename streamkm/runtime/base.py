@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from streamkm.typing import Listener, Mergeable, RowSource, TaskFunction, WorkUnit
+from streamkm.typing import Json, Listener, Mergeable, RowSource, TaskFunction, WorkUnit
 
 M = TypeVar("M", bound=Mergeable)
 C = TypeVar("C")
@@ -60,6 +60,14 @@ class Executor(Protocol):
         """Raise ClusterError where workers are missing, blind, or lack the package."""
         ...
 
+    def crew(self) -> str:
+        """Say in a few words who runs the tasks now: `4 threads`."""
+        ...
+
+    def log_pass(self, record: Json) -> None:
+        """Show a finished pass where the scheduler's own tools look; else do nothing."""
+        ...
+
     def close(self) -> None:
         """Release pools that this executor started."""
         ...
@@ -71,3 +79,9 @@ def default_workers(n_workers: int | None) -> int:
         return max(int(n_workers), 1)
     affinity: Any = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def counted(n: int, noun: str) -> str:
+    """Write `1 thread`, `2 threads`, `3 processes`."""
+    ending = "" if n == 1 else "es" if noun.endswith("s") else "s"
+    return f"{n} {noun}{ending}"

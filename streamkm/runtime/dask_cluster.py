@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Self, cast
 
 import distributed
 from distributed import Client, LocalCluster
 
 from streamkm.errors import ClusterError, StreamKMError
-from streamkm.runtime.base import C, M
+from streamkm.runtime.base import C, M, counted
 from streamkm.runtime.dask_executor import pass_graph
 from streamkm.runtime.dask_input import DaskRows
 from streamkm.runtime.events import GroupDone
-from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
+from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
 
 RETRIES: Final = 3
+TOPIC: Final = "streamkm"  # of the events that passes leave on a cluster
 CONNECT_S: Final = 10
 BEFORE_SPILLING: Final = 0.6  # distributed.worker.memory.target
 
@@ -128,6 +129,17 @@ class DistributedExecutor:
                 f"workers cannot read the data ({error}); put it where every worker sees it "
                 "under the same path"
             ) from error
+
+    def crew(self) -> str:
+        """Return the workers that the cluster has at this moment."""
+        threads = self.client.nthreads()
+        return f"{counted(len(threads), 'worker')}, {counted(sum(threads.values()), 'thread')}"
+
+    def log_pass(self, record: Json) -> None:
+        """Log a pass as an event: for `Client.get_events("streamkm")`, and on the dashboard."""
+        event = {"action": f"streamkm-{record['stage']}", **record}
+        with suppress(OSError):  # a lost scheduler is the next pass's to report
+            self.client.log_event([TOPIC, "all"], event)  # the dashboard shows those of "all"
 
     def close(self) -> None:
         """The client belongs to whoever made it."""

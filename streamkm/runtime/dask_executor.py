@@ -22,10 +22,10 @@ from dask.callbacks import Callback
 from dask.task_spec import DataNode, List, Task, TaskRef
 
 from streamkm.errors import ClusterError
-from streamkm.runtime.base import C, M, default_workers
+from streamkm.runtime.base import C, M, counted, default_workers
 from streamkm.runtime.dask_input import DaskRows, lift_blocks, run_on_blocks
 from streamkm.runtime.events import GroupDone
-from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
+from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
 
 MIB: Final = 1 << 20
 ATTEMPTS: Final = 3
@@ -73,7 +73,7 @@ def pass_graph(
     name = fn.__name__.replace("_", "-")
     context_key = f"streamkm-context-{token}"
     graph: dict[Any, Any] = {}
-    blocks_of: dict[int, list[TaskRef]] = {}
+    blocks_of: dict[int, tuple[int, list[TaskRef]]] = {}
     source = getattr(context, "source", None)
     if isinstance(source, DaskRows):
         graph, blocks_of, context, groups = lift_blocks(source, context, groups)
@@ -82,7 +82,10 @@ def pass_graph(
     keys: list[Any] = []
     for index, group in enumerate(groups):
         key = (f"streamkm-{name}-{token}", index)
-        extra = [List(*blocks_of[index])] if blocks_of else []
+        extra: list[Any] = []
+        if blocks_of:
+            begin, blocks = blocks_of[index]
+            extra = [begin, List(*blocks)]
         graph[key] = Task(key, runner, fn, group, TaskRef(context_key), *extra)
         keys.append(key)
     width, level = fan_in(getattr(context, "partial_bytes", 0)), 0
@@ -152,6 +155,13 @@ class ThreadsExecutor:
 
     def preflight(self, source: RowSource | None) -> None:
         """Nothing to check: the tasks run here."""
+
+    def crew(self) -> str:
+        """Return who runs the tasks."""
+        return counted(self.n_workers, "thread" if self.shares_memory else "process")
+
+    def log_pass(self, record: Json) -> None:
+        """Nothing: these schedulers keep no log."""
 
     def close(self) -> None:
         """Nothing to release."""

@@ -49,7 +49,7 @@ class DaskRows:
         If the array is not 2-D, has unknown chunk sizes, or is not numeric.
     """
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: Any, feature_names: tuple[str, ...] = ()) -> None:
         if array.ndim != 2:
             raise SourceError(f"expected a 2-D dask array, found {array.ndim} dimensions")
         if any(math.isnan(size) for size in array.shape):
@@ -60,6 +60,7 @@ class DaskRows:
         if array.dtype.kind not in "buif":
             raise SourceError(f"dtype {array.dtype} is not numeric")
         self.array = array if array.numblocks[1] == 1 else array.rechunk({1: -1})
+        self.feature_names = feature_names
         self.edges = np.concatenate([[0], np.cumsum(self.array.chunks[0])]).tolist()
 
     @property
@@ -77,7 +78,7 @@ class DaskRows:
     def info(self) -> SourceInfo:
         """The largest chunk is what is read together."""
         largest = max(self.array.chunks[0])
-        return SourceInfo(name="dask array", natural_rows=largest)
+        return SourceInfo("dask array", natural_rows=largest, feature_names=self.feature_names)
 
     @property
     def labels(self) -> ColumnSource | None:
@@ -99,7 +100,8 @@ class DaskRows:
 
     def evenly(self, chunk_rows: int | None = None) -> DaskRows:
         """Return the same rows in chunks of one size."""
-        return DaskRows(self.array.rechunk({0: chunk_rows or max(self.array.chunks[0])}))
+        rows = self.array.rechunk({0: chunk_rows or max(self.array.chunks[0])})
+        return DaskRows(rows, self.feature_names)
 
     def read_groups(self) -> list[ChunkGroup]:
         """Return the groups of a pass."""
@@ -120,7 +122,7 @@ class ChunkRows:
 
 def lift_blocks(
     source: DaskRows, context: Any, groups: Sequence[Any]
-) -> tuple[dict[Any, Any], dict[int, list[TaskRef]], Any, Sequence[Any]]:
+) -> tuple[dict[Any, Any], dict[int, tuple[int, list[TaskRef]]], Any, Sequence[Any]]:
     """Put a dask array's own tasks into a pass's graph.
 
     Returns
@@ -128,7 +130,8 @@ def lift_blocks(
     graph
         The array's optimised graph.
     blocks_of
-        For each group, references to the chunks that its rows lie in.
+        For each group the first row of the chunks that its rows lie in, and
+        references to these.
     context
         The context without the array.
     groups
@@ -141,16 +144,21 @@ def lift_blocks(
     for index, group in enumerate(groups):
         first = bisect_right(source.edges, group.start) - 1
         last = bisect_right(source.edges, group.stop - 1) - 1
-        blocks_of[index] = [TaskRef(key) for key in keys[first : last + 1]]
+        begin = source.edges[first]  # a group may begin inside of a chunk
+        blocks_of[index] = begin, [TaskRef(key) for key in keys[first : last + 1]]
     return graph, blocks_of, replace(context, source=None), groups
 
 
 def run_on_blocks(
-    fn: TaskFunction[Any, Any], group: Any, context: Any, blocks: Sequence[NDArray[Any]]
+    fn: TaskFunction[Any, Any],
+    group: Any,
+    context: Any,
+    begin: int,
+    blocks: Sequence[NDArray[Any]],
 ) -> Any:
-    """Run one group on chunks that Dask computed."""
+    """Run one group on chunks that Dask computed, the first of which begins at row `begin`."""
     rows = blocks[0] if len(blocks) == 1 else np.concatenate(list(blocks))
-    return fn(group, replace(context, source=ChunkRows(np.asarray(rows), group.start)))
+    return fn(group, replace(context, source=ChunkRows(np.asarray(rows), begin)))
 
 
 def lazy_map(array: Any, fn: Any, labeler: Labeler, width: int | None, dtype: str) -> Any:

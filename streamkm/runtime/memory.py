@@ -30,7 +30,7 @@ MIN_BLOCK_BYTES: Final = 1 * MIB
 M_TRIM_THRESHOLD: Final = -1  # malloc.h
 M_MMAP_THRESHOLD: Final = -3
 MMAP_BYTES: Final = 4 * MIB
-COPIES: Final = 3  # of a block: as rows, as a decoded chunk, as compressed bytes
+COPIES: Final = 3  # of a block: as rows, as the rows read ahead, as stored bytes of these
 
 
 def parse_bytes(value: int | float | str | None) -> int | None:
@@ -108,6 +108,7 @@ def plan_memory(
     can_limit: bool = True,
     whole_units: bool = False,
     held_bytes: int = 0,
+    data_bytes: int | None = None,
 ) -> MemoryPlan:
     """Spend a limit on tasks at once, the size of their blocks, and a cache.
 
@@ -130,6 +131,8 @@ def plan_memory(
         True where a block must hold a whole unit, however large.
     held_bytes
         What the call holds besides its tasks.
+    data_bytes
+        All rows, decoded, where that is known: no block is larger.
 
     Raises
     ------
@@ -144,11 +147,14 @@ def plan_memory(
     free = limit_bytes - reserved
     largest = unit_bytes if whole_units else min(unit_bytes, 2 * MAX_BLOCK_BYTES)
     least_block = max(unit_bytes, 1) if whole_units else min(max(unit_bytes, 1), MIN_BLOCK_BYTES)
+    most = max(MAX_BLOCK_BYTES, largest)
+    if data_bytes is not None:
+        most = min(most, max(data_bytes, least_block))
     for tasks in range(n_workers, 0 if can_limit else n_workers - 1, -1):
         per_task = free // tasks - task_bytes - scratch_bytes
-        block = min(per_task // COPIES, max(MAX_BLOCK_BYTES, largest))
+        block = min(per_task // COPIES, most)
         is_last = tasks == 1 or not can_limit
-        wanted = least_block if is_last or whole_units else min(unit_bytes, MAX_BLOCK_BYTES)
+        wanted = least_block if is_last or whole_units else min(unit_bytes, MAX_BLOCK_BYTES, most)
         if per_task > 0 and block >= wanted:
             cache = free - tasks * (task_bytes + scratch_bytes + COPIES * block)
             return MemoryPlan(limit_bytes, tasks, block, max(cache // 2, 0))
@@ -159,7 +165,7 @@ def plan_memory(
         f"the work does not fit under {format_bytes(limit_bytes)}: one task needs "
         f"{format_bytes(task_bytes + scratch_bytes + COPIES * least_block)} beside "
         f"{format_bytes(reserved)} for Python, its libraries and what is held; "
-        f"give memory_limit={-(-least // MIB)}MiB or more"
+        f"give memory_limit={-(-least // MIB)}MiB or more (--memory-limit)"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from streamkm.runtime.base import C, M
 from streamkm.runtime.events import GroupDone
-from streamkm.typing import Listener, RowSource, TaskFunction, WorkUnit
+from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
 
 MERGE_AT: Final = 8  # parts that wait to be merged: bounds memory, changes no bit
 
@@ -49,6 +49,13 @@ class SerialExecutor:
 
     def preflight(self, source: RowSource | None) -> None:
         """Nothing to check."""
+
+    def crew(self) -> str:
+        """Return who runs the tasks."""
+        return "1 thread"
+
+    def log_pass(self, record: Json) -> None:
+        """Nothing: there is no scheduler."""
 
     def close(self) -> None:
         """Nothing to release."""

@@ -38,6 +38,7 @@ class MemorySource:
     """Rows of an array that the caller holds in memory; nothing is copied."""
 
     array: NDArray[Any] = field(repr=False)
+    feature_names: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,8 +52,8 @@ class MemorySource:
 
     @property
     def info(self) -> SourceInfo:
-        """An array has no name."""
-        return SourceInfo(name="array")
+        """An array has no name; its features have some where it was a table."""
+        return SourceInfo(name="array", feature_names=self.feature_names)
 
     @property
     def labels(self) -> ColumnSource | None:

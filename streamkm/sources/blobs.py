@@ -91,12 +91,12 @@ class _BlobLabels:
 
 def open_source(locator: str) -> BlobSource:
     """Open `1e9x64?centers=100&std=1&seed=0`."""
-    size, _, query = locator.partition("?")
+    name, (size, _, query) = f"blobs:{locator}", locator.partition("?")
     rows, times, columns = size.partition("x")
     if not times:
-        raise SourceError(f"blobs:{locator}: say the shape as ROWSxCOLUMNS, such as blobs:1e6x16")
+        raise SourceError(f"{name}: say the shape as ROWSxCOLUMNS, such as blobs:1e6x16")
     options = parse_options(query, {"centers": 8, "std": 1.0, "seed": 0})
-    n_features, seed = parse_count(columns), int(options["seed"])
-    shape = (parse_count(str(options["centers"])), n_features)
+    n_features, seed = parse_count(columns, name), int(options["seed"])
+    shape = (parse_count(str(options["centers"]), name), n_features)
     centers = generator(seed, BLOBS, 0).uniform(-10.0, 10.0, shape)
-    return BlobSource(parse_count(rows), n_features, options["std"], seed, centers)
+    return BlobSource(parse_count(rows, name), n_features, options["std"], seed, centers)

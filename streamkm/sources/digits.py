@@ -121,7 +121,7 @@ def open_source(locator: str) -> DigitsSource:
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     moved = np.stack([_move(padded, down, right) for down, right in MOVES])
     return DigitsSource(
-        parse_count(size),
+        parse_count(size, f"digits:{locator}"),
         options["noise"],
         int(options["seed"]),
         moved.reshape(len(MOVES), len(images), SIDE * SIDE),

@@ -24,8 +24,8 @@ def read_tiles(
     return out
 
 
-def parse_count(text: str) -> int:
-    """Read `1000`, `1e9` or `1_000` as a whole number.
+def parse_count(text: str, what: str) -> int:
+    """Read `1000`, `1e9` or `1_000` as a whole number; `what` is the description it stands in.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def parse_count(text: str) -> int:
     except ValueError:
         value = -1.0
     if value < 1 or value != int(value):
-        raise SourceError(f"{text!r} is not a positive whole number")
+        raise SourceError(f"{what}: {text!r} is not a positive whole number")
     return int(value)
 
 

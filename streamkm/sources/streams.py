@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,6 +20,21 @@ Bytes = NDArray[np.uint8]
 
 PIECE_BYTES: Final = 1 << 20
 MAX_DEFLATE_RATIO: Final = 1032  # zlib's documented maximum
+
+
+@contextmanager
+def damage(name: str, where: str = "") -> Iterator[None]:
+    """Say which compressed stream is damaged, and where.
+
+    Raises
+    ------
+    SourceError
+        If it is.
+    """
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(f"{name}: damaged or truncated{where} ({error})") from error
 
 
 class Readable(Protocol):

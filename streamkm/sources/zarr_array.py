@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
 
-from streamkm.errors import SourceError
+from streamkm.direct import DirectReader, open_direct
+from streamkm.errors import SourceError, StoreError, StreamKMError
 from streamkm.metering import count
+from streamkm.remote import fetch, is_url
+from streamkm.remote.zarr_store import open_store
+from streamkm.sources.locators import split_member
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 Array = zarr.Array[Any]
@@ -53,9 +59,23 @@ class ZarrSource:
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`."""
-        rows = np.asarray(self.array[start:stop]).reshape(stop - start, -1)
-        count(bytes_read=rows.nbytes, bytes_decoded=rows.nbytes)
-        return rows.astype(self.dtype, copy=False)
+        try:
+            if self._direct is not None:
+                rows = self._direct.read(start, stop)
+            else:
+                rows = np.asarray(self.array[start:stop])
+                count(bytes_read=rows.nbytes)
+        except StreamKMError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            what = re.sub(r"\s+", " ", str(error))[:120]
+            raise StoreError(f"{self.name}: rows {start} to {stop}: damaged ({what})") from error
+        count(bytes_decoded=rows.nbytes)
+        return rows.reshape(stop - start, -1).astype(self.dtype, copy=False)
+
+    @cached_property
+    def _direct(self) -> DirectReader | None:
+        return open_direct(self.array)
 
 
 def from_array(array: Array, name: str = "zarr array") -> ZarrSource:
@@ -68,22 +88,38 @@ def from_array(array: Array, name: str = "zarr array") -> ZarrSource:
 
 
 def open_source(locator: str) -> ZarrSource:
-    """Open an array by path, `store.zarr` or `group.zarr/name` or `group.zarr:name`."""
-    path, _, member = locator.partition(":") if "://" not in locator else (locator, "", "")
-    if "://" not in path and not Path(path).exists():
+    """Open an array by path or URL, `store.zarr` or `group.zarr/name` or `group.zarr:name`."""
+    path, member = split_member(locator)
+    name = Path(path).name
+    if not is_url(path) and not Path(path).exists():
         raise FileNotFoundError(path)
+    node = _open(path)
+    if isinstance(node, zarr.Group):
+        if not member and not is_url(path):  # a URL cannot be listed everywhere
+            arrays = dict(node.arrays())
+            matrices = [key for key, array in arrays.items() if array.ndim >= 2]
+            member = "X" if "X" in arrays else matrices[0] if len(matrices) == 1 else ""
+        found = node.get(member or "X")
+        if not isinstance(found, zarr.Array):
+            held = "" if is_url(path) else f" that holds {', '.join(node.keys()) or 'nothing'}"
+            raise SourceError(f"{name}: a group{held}; say which array, as {name}:NAME")
+        node = found
+    return from_array(node, name + (f":{member}" if member else ""))
+
+
+def _open(path: str) -> Array | zarr.Group:
     try:
-        node = zarr.open(path, mode="r")
+        if not is_url(path):
+            return zarr.open(path, mode="r")
+        formats: dict[str, Literal[2, 3]] = {"zarr.json": 3, ".zarray": 2, ".zgroup": 2}
+        base = path.rstrip("/")
+        found = next((fmt for key, fmt in formats.items() if fetch(f"{base}/{key}")), None)
+        if found is None:
+            raise SourceError(
+                f"{path}: no Zarr array or group there; a folder of Parquet is parquet:{path}"
+            )
+        return zarr.open(open_store(path), mode="r", zarr_format=found)
+    except StreamKMError:
+        raise
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise SourceError(f"{path}: not a Zarr array or group") from error
-    if isinstance(node, zarr.Group):
-        arrays = dict(node.arrays())
-        matrices = [key for key, array in arrays.items() if array.ndim >= 2]
-        member = member or ("X" if "X" in arrays else matrices[0] if len(matrices) == 1 else "")
-        if member not in arrays:
-            raise SourceError(
-                f"{Path(path).name}: a group that holds {', '.join(arrays) or 'nothing'}; "
-                f"say which array, as {Path(path).name}:NAME"
-            )
-        node = arrays[member]
-    return from_array(node, Path(path).name + (f":{member}" if member else ""))

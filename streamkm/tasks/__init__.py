@@ -9,9 +9,10 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `convert.scatter`         rows sorted into fragments, on their way to chunks
 `convert.convert`         chunks written; moments and sample of what is in them
 `coreset.coreset`         subtrees of coresets
+`covariance.covariance`   products of features
 `fit.lloyd`               counts and sums by cluster
 `fit.step`                 sums, and distances by cluster, of a mini-batch
-`fit.close`               inertia and counts of final centers
+`fit.close`               inertia, counts and members of final centers
 `fit.farthest`            rows farthest from their centers
 `fit.oversample`          k-means|| draws
 `spectral.affinities`     weights of landmarks
@@ -22,6 +23,11 @@ Mergeable. Nothing else crosses a task's border; raw rows never do.
 `bisect.pick`             rows of nodes, drawn or farthest, to begin splits
 `use.predict`             labels written
 `use.transform`           distances written
-`use.score`               inertia, and clusters against classes
+`use.score`               inertia
+`judge.extent`            range of the data
+`judge.members`           counts, sums and spread of the members of clusters
+`judge.judge`             every measure, and clusters against classes
+`judge.tabulate`          clusters against classes alone
+`members.pick`            nearest, farthest or drawn members of clusters
 ========================  =====================================================
 """

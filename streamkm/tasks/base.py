@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from streamkm.errors import BadRowsError, SourceError
 from streamkm.kernels.moments import find_bad_rows
-from streamkm.metering import metered
-from streamkm.typing import F64, ColumnSource, Mergeable, Rows
+from streamkm.metering import Meter, metered, reading
+from streamkm.tasks.ahead import read_blocks
+from streamkm.typing import F64, ColumnSource, Mergeable, Rows, SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
 class PassStats:
-    """What a pass cost: bytes read and decoded, rows, seconds summed over tasks."""
+    """What a pass cost: bytes, rows, and seconds summed over its tasks.
+
+    Reading is the wait for stored bytes; decoding, what made rows of them.
+    Where a source does not tell them apart, both are reading.
+    """
 
     bytes_read: int = 0
     bytes_decoded: int = 0
     n_rows: int = 0
     read_s: float = 0.0
+    decode_s: float = 0.0
     compute_s: float = 0.0
+    merge_s: float = 0.0
+
+    @classmethod
+    def of(cls, meter: Meter, n_rows: int = 0, compute_s: float = 0.0) -> PassStats:
+        """Return what a meter counted, and the rest."""
+        return cls(
+            meter.bytes_read, meter.bytes_decoded, n_rows, meter.read_s, meter.decode_s, compute_s
+        )
 
     @classmethod
     def merge_all(cls, parts: Sequence[PassStats]) -> PassStats:
@@ -40,33 +55,58 @@ class PassResult:
 
     @classmethod
     def merge_all(cls, results: Sequence[PassResult]) -> PassResult:
-        """Merge model by model."""
+        """Merge model by model, and count the time of it."""
+        begin = time.perf_counter()
         columns: list[Sequence[Mergeable]] = list(
             zip(*(result.parts for result in results), strict=True)
         )
         parts = tuple(type(column[0]).merge_all(column) for column in columns)
-        return cls(parts, PassStats.merge_all([result.stats for result in results]))
+        stats = PassStats.merge_all([result.stats for result in results])
+        return cls(parts, replace(stats, merge_s=stats.merge_s + time.perf_counter() - begin))
 
 
 Consume = Callable[[int, Rows, F64 | None], None]
 
 
 def read_group(group: Any, context: Any, consume: Consume) -> PassStats:
-    """Read a group block by block, with the rows' weights, and time it."""
-    read_s = compute_s = 0.0
+    """Read a group block by block, with the rows' weights, and time it.
+
+    Where reading takes time the next block is read while one is consumed:
+    the seconds of both count, so that their sum may be more than went by.
+    """
+    compute_s = 0.0
     weights: ColumnSource | None = getattr(context, "weights", None)
-    with metered() as meter:
-        for block in group.blocks():
-            begin = time.perf_counter()
+
+    def read(block: Any) -> tuple[int, Rows, F64 | None]:
+        with reading():
             rows = context.source.read(block.start, block.stop)
             mass = None
             if weights is not None:
                 mass = read_weights(weights, block.start, block.stop)
-            middle = time.perf_counter()
-            consume(block.start, rows, mass)
-            read_s += middle - begin
-            compute_s += time.perf_counter() - middle
-    return PassStats(meter.bytes_read, meter.bytes_decoded, group.n_rows, read_s, compute_s)
+        return block.start, rows, mass
+
+    may_lead = can_read_ahead(context.source)
+    with (
+        metered() as meter,
+        closing(read_blocks(read, list(group.blocks()), may_lead=may_lead)) as parts,
+    ):
+        for part in parts:
+            begin = time.perf_counter()
+            consume(*part)
+            compute_s += time.perf_counter() - begin
+            del part  # so that no third block is in memory
+    return PassStats.of(meter, group.n_rows, compute_s)
+
+
+def can_read_ahead(source: Any) -> bool:
+    """Tell whether a task may read a block before it is done with the one in front.
+
+    Not where labels that `consume` reads would send a stream back, and not
+    where reading a block is the work itself, or rows are in memory already:
+    such a thing has no `info`.
+    """
+    info: SourceInfo | None = getattr(source, "info", None)
+    return info is not None and not info.is_sequential
 
 
 def read_weights(weights: ColumnSource, start: int, stop: int) -> F64:
@@ -100,5 +140,6 @@ def bad_rows_message(n_bad: int, first: list[int]) -> str:
     numbers = ", ".join(str(row) for row in first)
     return (
         f"{n_bad} rows hold NaN or infinity (rows {numbers}{', ...' if n_bad > len(first) else ''})"
-        "; drop them with: streamkm convert --on-bad-rows drop"
+        ", counted from 0; a missing value is a NaN; make a store without them: streamkm convert "
+        "SRC STORE --on-bad-rows drop"
     )

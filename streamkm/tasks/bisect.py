@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamkm.kernels.accumulate import SumsAccumulator
 from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.cluster_tree import ClusterTree
 from streamkm.kernels.hashing import uniform_rows
-from streamkm.kernels.lloyd import Grids, Inertia, PartialSums, SumsAccumulator
+from streamkm.kernels.lloyd import Grids, Inertia, PartialSums
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, read_group
 from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
@@ -52,8 +53,7 @@ class SplitContext:
 
 def split(group: object, context: SplitContext) -> PassResult:
     """Partial sums of both sides of every split, for every restart."""
-    n_features = context.source.shape[1]
-    models = [SumsAccumulator(t.n_clusters, n_features, context.grids) for t in context.trees]
+    models = [SumsAccumulator(t.n_clusters, context.grids, t.frame) for t in context.trees]
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         for tree, model in zip(context.trees, models, strict=True):

@@ -26,7 +26,8 @@ class ConvertContext:
     Parameters
     ----------
     source, classes
-        Rows, and labels where there are any.
+        Rows, and labels where there are any; no source where all rows are in
+        fragments.
     x, y
         The staging store's arrays, open for writing; y where there are labels.
     chunk_rows
@@ -39,7 +40,7 @@ class ConvertContext:
         As in `SurveyContext`.
     """
 
-    source: RowSource
+    source: RowSource | None
     classes: ColumnSource | None
     x: Array
     y: Array | None
@@ -154,9 +155,10 @@ class _Filled:
     def _incoming(self, start: int, stop: int) -> tuple[Rows, Rows | None]:
         context = self._context
         if context.fragments is None:
+            assert context.source is not None
             classes = context.classes.read(start, stop) if context.classes is not None else None
             return context.source.read(start, stop), classes
-        rows = np.empty((stop - start, context.source.shape[1]), context.source.dtype)
+        rows = np.empty((stop - start, context.x.shape[1]), context.x.dtype)
         classes = None
         if context.classes is not None:
             classes = np.empty(stop - start, context.classes.dtype)

@@ -7,20 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from streamkm.kernels.accumulate import LloydAccumulator
+from streamkm.kernels.active_rows import ActiveAccumulator, ActivePass
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import ExactSum
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.hashing import uniform_rows
-from streamkm.kernels.lloyd import (
-    Grids,
-    Inertia,
-    LloydAccumulator,
-    PartialSums,
-    add_by_label,
-    inertia_of,
-)
+from streamkm.kernels.kept_rows import KeptAccumulator, KeptPass
+from streamkm.kernels.lloyd import Grids, Inertia, add_by_label, inertia_of
+from streamkm.kernels.member_sums import MembersAccumulator
+from streamkm.kernels.members import Closing
 from streamkm.kernels.select import SelectedRows
-from streamkm.kernels.tile import Frame
 from streamkm.tasks.base import PassResult, read_group, refuse_bad
 from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
@@ -41,6 +39,11 @@ class FitContext:
         Of the rows that a pass selects: how many, and under which keys.
     spread
         Grid of the sums of squared distances, where they are taken by cluster.
+    members
+        Grids of the sums over members, one a model, where a closing pass takes them.
+    kept
+        For each model what is kept of the rows in this process, or which of
+        them are chosen to be held; None where nothing is.
     """
 
     source: RowSource
@@ -51,6 +54,8 @@ class FitContext:
     capacity: int = 0
     keys: tuple[np.uint64, ...] = ()
     spread: I32 | None = None
+    members: tuple[I32, ...] = ()
+    kept: tuple[KeptPass | ActivePass | None, ...] = ()
 
     @property
     def partial_bytes(self) -> int:
@@ -59,15 +64,26 @@ class FitContext:
 
 
 def lloyd(group: Any, context: FitContext) -> PassResult:
-    """Partial sums of one Lloyd pass, for every model."""
-    models = [LloydAccumulator(prepare(c, context.frame), context.grids) for c in context.models]
+    """Partial sums of one Lloyd pass, for every model; KeptSums or ActiveSums as `kept` says."""
+    kept = context.kept or (None,) * len(context.models)
+    models: list[LloydAccumulator | KeptAccumulator | ActiveAccumulator] = []
+    for centers, passed in zip(context.models, kept, strict=True):
+        if passed is None:
+            models.append(LloydAccumulator(prepare(centers, context.frame), context.grids))
+        elif isinstance(passed, KeptPass):
+            models.append(KeptAccumulator(passed, context.grids))
+        else:
+            models.append(ActiveAccumulator(passed, context.grids, group.n_rows))
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         for model in models:
-            model.add(rows, weights)
+            if isinstance(model, KeptAccumulator):
+                model.add(start, rows, weights)
+            else:
+                model.add(rows, weights)
 
     stats = read_group(group, context, consume)
-    parts: tuple[PartialSums, ...] = tuple(model.result() for model in models)
+    parts: tuple[Any, ...] = tuple(model.result() for model in models)
     return PassResult(parts, stats)
 
 
@@ -89,18 +105,26 @@ def step(group: Any, context: FitContext) -> PassResult:
 
 
 def close(group: Any, context: FitContext) -> PassResult:
-    """Inertia and counts of the final centers, for every model."""
+    """Inertia, counts, and where wanted the members of the final centers, for every model."""
     models = [prepare(center, context.frame) for center in context.models]
+    wanted = context.members or [None] * len(models)
+    members = [
+        None if g is None else MembersAccumulator(m, g) for m, g in zip(models, wanted, strict=True)
+    ]
     found: list[list[Inertia]] = [[] for _ in models]
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        for model, parts in zip(models, found, strict=True):
-            labels, sq_dist = assign(rows, model)
+        for model, member, parts in zip(models, members, found, strict=True):
+            labels, sq_dist = assign(rows, model) if member is None else member.add(rows)
             refuse_bad(labels, start)
             parts.append(inertia_of(sq_dist, labels, weights, len(model.exact)))
 
     stats = read_group(group, context, consume)
-    return PassResult(tuple(Inertia.merge_all(parts) for parts in found), stats)
+    parts = tuple(
+        Closing(Inertia.merge_all(parts), None if member is None else member.result())
+        for parts, member in zip(found, members, strict=True)
+    )
+    return PassResult(parts, stats)
 
 
 def farthest(group: Any, context: FitContext) -> PassResult:

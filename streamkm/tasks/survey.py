@@ -10,6 +10,7 @@ import numpy as np
 from streamkm.kernels.hashing import uniform_rows
 from streamkm.kernels.moments import MomentsAccumulator
 from streamkm.kernels.select import SelectedRows
+from streamkm.kernels.view import View
 from streamkm.tasks.base import PassResult, read_group
 from streamkm.typing import F64, ColumnSource, Rows, RowSource
 
@@ -23,13 +24,13 @@ class SurveyContext:
     shift: F64
     sample_key: np.uint64
     sample_rows: int
-    is_unit: bool  # whether the moments are of rows of unit length
+    view: View  # what the moments are of; the sample is of rows as they are
     sample_share: float  # keys above it cannot be among the smallest; bounds the memory
 
 
 def survey(group: Any, context: SurveyContext) -> PassResult:
     """Moments and a reservoir sample."""
-    moments = MomentsAccumulator(context.shift, is_unit=context.is_unit)
+    moments = MomentsAccumulator(context.shift, context.view)
     sample: list[SelectedRows] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:

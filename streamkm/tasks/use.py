@@ -1,4 +1,4 @@
-"""What is done with a model: labels and distances written, a score taken."""
+"""What is done with a model: labels and distances written, its inertia taken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamkm.data.output import Target
-from streamkm.kernels.contingency import Contingency, count_pairs
 from streamkm.kernels.lloyd import Inertia, inertia_of
 from streamkm.tasks.base import PassResult, PassStats, read_group, refuse_bad, refuse_bad_values
 from streamkm.typing import F64, ColumnSource, Labeler, Rows, RowSource
@@ -23,32 +22,25 @@ class WriteContext:
 
 @dataclass(frozen=True, slots=True)
 class ScoreContext:
-    """Context of `score`: one model over rows that may have classes."""
+    """Context of `score`: one model over rows."""
 
     source: RowSource
     weights: ColumnSource | None
-    classes: ColumnSource | None
-    n_classes: int
     model: Labeler
 
 
 def score(group: Any, context: ScoreContext) -> PassResult:
-    """Inertia of one model, and its clusters against known classes."""
+    """Inertia of one model."""
     model = context.model
     inertias: list[Inertia] = []
-    tables: list[Contingency] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         labels, sq_dist = model.assign(rows)
         refuse_bad(labels, start)
         inertias.append(inertia_of(sq_dist, labels, weights, model.n_clusters))
-        if context.classes is not None:
-            classes = context.classes.read(start, start + len(rows))
-            tables.append(count_pairs(labels, classes, model.n_clusters, context.n_classes))
 
     stats = read_group(group, context, consume)
-    parts: tuple[Any, ...] = (Inertia.merge_all(inertias),)
-    return PassResult((*parts, Contingency.merge_all(tables)) if tables else parts, stats)
+    return PassResult((Inertia.merge_all(inertias),), stats)
 
 
 def predict(group: Any, context: WriteContext) -> PassStats:

@@ -95,7 +95,9 @@ def nested() -> None:
             found = []
             for seed in SEEDS:
                 start = starts(X, k, seed)
-                lloyd, slow = timed(lambda: streamkm.KMeans(k, init=start).fit(store))
+                lloyd, slow = timed(
+                    lambda: streamkm.KMeans(k, init=start, algorithm="lloyd").fit(store)
+                )
                 model, fast = timed(
                     lambda: streamkm.MiniBatchKMeans(k, init=start, batches="nested").fit(store)
                 )

@@ -11,9 +11,10 @@ import pytest
 from sklearn.cluster import KMeans as SklearnKMeans
 
 from streamkm import KMeans
+from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import integer_grid
-from streamkm.kernels.lloyd import Grids, LloydAccumulator
+from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.moments import MomentsAccumulator, first_shift
 
 SHAPES = {

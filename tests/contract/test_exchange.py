@@ -107,7 +107,7 @@ def test_labels_are_right_far_from_the_centers_too(scale, far, rng):
         (sklearn.cluster.KMeans(3), "is it fitted"),
         (Trained, "holds no centers"),
         ("missing.npy", "not a .npy array"),
-        ("missing.zarr", "no such store"),
+        ("missing.zarr", "no such file or store"),
     ],
 )
 def test_what_holds_no_centers_is_refused(centers, says):

@@ -122,3 +122,4 @@ def worker_modules() -> Iterator[list[str]]:
 def test_a_worker_stays_light(worker_modules):
     roots = {name.partition(".")[0] for name in worker_modules}
     assert not roots & {"sklearn", "matplotlib", "rich", "cyclopts"}
+    assert not roots & {"pyarrow", "pandas", "PIL", "aiohttp", "s3fs"}  # formats not in use

@@ -72,7 +72,7 @@ def test_a_start_that_does_not_fit_is_refused(model, X):
         clone(KMeans(5, init=model)).fit(X)
     with pytest.raises(SourceError, match="a fitted model, its path"):
         KMeans(5, init="model.zarr").fit(X)
-    with pytest.raises(StoreError, match="no such store"):
+    with pytest.raises(StoreError, match="no such file or store"):
         KMeans(5, init=Path("model.zarr")).fit(X)
     streamkm.convert(X, "x.zarr")
     with pytest.raises(StoreError, match="not a streamkm model"):

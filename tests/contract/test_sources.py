@@ -16,6 +16,7 @@ import zarr
 from streamkm.errors import SourceError
 from streamkm.sources import SOURCES, open_column, open_source
 from streamkm.typing import RowSource
+from tests.contract.written import WRITERS
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (50, 4, 3), np.uint8)
@@ -36,6 +37,8 @@ def cifar_records() -> bytes:
 
 def make(kind: str, folder: Path) -> tuple[str, np.ndarray]:
     """Write one example and return its locator and its rows."""
+    if kind in WRITERS:
+        return WRITERS[kind](folder)  # the tests run in this folder
     if kind in ("idx", "idx.gz"):
         path = folder / ("images-idx3-ubyte" + (".gz" if kind.endswith("gz") else ""))
         write_idx(path, IMAGES)
@@ -61,6 +64,11 @@ def make(kind: str, folder: Path) -> tuple[str, np.ndarray]:
         with tarfile.open(folder / "cifar.tar.gz", "w:gz") as archive:
             archive.add(inner, "cifar-10-batches-bin")
         return str(folder / "cifar.tar.gz"), np.concatenate([PIXELS, PIXELS])
+    if kind == "cifar100":
+        coarse = RNG.integers(0, 20, 20, np.uint8)
+        records = np.concatenate([coarse[:, None], CLASSES[:, None], PIXELS], axis=1)
+        (folder / "train.bin").write_bytes(records.tobytes())
+        return f"cifar100:{folder / 'train.bin'}", PIXELS
     if kind in ("npy", "npy-fortran"):
         values = np.asfortranarray(FLOATS) if kind == "npy-fortran" else FLOATS
         np.save(folder / "rows.npy", values)
@@ -97,8 +105,17 @@ def make(kind: str, folder: Path) -> tuple[str, np.ndarray]:
 KINDS = [
     "idx", "idx.gz", "idx-float", "cifar-bin", "cifar-python", "cifar-folder", "cifar-tar", "npy",
     "npy-fortran", "npz", "npz-stored", "hdf5", "zarr-2", "zarr-3", "zarr-sharded", "blobs",
-    "digits",
+    "digits", "cifar100", *WRITERS,
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _small_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables of 50 rows be read in several pieces."""
+    if "real_data" in request.keywords:
+        return
+    for module in ("delimited", "parquet", "arrow_ipc"):
+        monkeypatch.setattr(f"streamkm.sources.{module}.UNIT_BYTES", 200)
 
 
 def test_every_row_of_sources_is_tried():
@@ -128,7 +145,9 @@ def test_a_source_travels_to_a_worker(kind, tmp_path):
     np.testing.assert_array_equal(copy.read(1, 9), rows[1:9])
 
 
-@pytest.mark.parametrize("kind", ["cifar-bin", "cifar-python", "cifar-folder", "cifar-tar"])
+@pytest.mark.parametrize(
+    "kind", ["cifar-bin", "cifar-python", "cifar-folder", "cifar-tar", "cifar100"]
+)
 def test_labels_come_with_cifar(kind, tmp_path):
     source = open_source(make(kind, tmp_path)[0])
     np.testing.assert_array_equal(source.labels.read(2, 17), CLASSES[2:17])
@@ -167,14 +186,17 @@ def test_columns_are_one_number_a_row(tmp_path):
         open_column(tmp_path / "x.npy")
 
 
-TRUNCATED = ["idx", "idx.gz", "cifar-bin", "cifar-python", "cifar-tar", "npy", "npz", "hdf5"]
+TRUNCATED = [
+    "idx", "idx.gz", "cifar-bin", "cifar-python", "cifar-tar", "npy", "npz", "hdf5", "cifar100",
+    "csv-gz", "parquet", "parquet-groups", "arrow", "arrow-feather", "vecs", "vecs-bytes",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", TRUNCATED)
 @pytest.mark.parametrize("share", [0.0, 0.31, 0.97])
 def test_a_truncated_file_is_one_clear_error(kind, share, tmp_path):
     locator, rows = make(kind, tmp_path)
-    path = Path(locator.partition(":")[0])
+    path = Path(locator.removeprefix("cifar100:").partition(":")[0])
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(SourceError) as caught:
@@ -214,7 +236,7 @@ def test_a_pickle_that_imports_is_refused_and_does_nothing(tmp_path):
         ("blobs:10", "ROWSxCOLUMNS"),
         ("blobs:10x2?color=red", "unknown option"),
         ("blobs:0x2", "positive whole number"),
-        ("digits:many", "positive whole number"),
+        ("digits:many", "digits:many: 'many' is not a positive whole number"),
     ],
 )
 def test_what_cannot_be_opened_says_why(locator, says):
@@ -254,3 +276,25 @@ def test_the_real_files_open(data_dir):
     worm = open_source(f"{data_dir}/hdf5/worm_neuron_cell.h5")
     with h5py.File(data_dir / "hdf5" / "worm_neuron_cell.h5") as file:
         np.testing.assert_array_equal(worm.read(4000, 4010), file["X"][4000:4010])
+
+
+@pytest.mark.real_data
+def test_the_real_tables_open(data_dir):
+    tables = data_dir / "tables"
+    skin = open_source(f"{tables}/skin.csv:r,g,b")
+    assert (skin.shape, skin.dtype) == ((245057, 3), np.int64)
+    expected = np.loadtxt(tables / "skin.csv", delimiter=",", skiprows=200_001, usecols=(0, 1, 2))
+    np.testing.assert_array_equal(skin.read(200_000, 245_057), expected)
+    assert np.bincount(open_column(f"{tables}/skin.csv:skin").read(0, 245057)).tolist() == [
+        0, 50859, 194198,
+    ]  # fmt: skip
+    with pytest.raises(SourceError, match=r"id \(line 2: 'id2070428'\), pickup_datetime"):
+        open_source(tables / "nyc-taxi-sample.csv.gz")
+    taxi = open_source(f"{tables}/nyc-taxi-sample.csv.gz:pickup_longitude,pickup_latitude")
+    assert taxi.shape == (73177, 2)
+    assert taxi.read(73176, 73177).dtype == np.float64
+    with pytest.raises(SourceError, match=r"Well Name \(string\)"):
+        open_source(tables / "oil-and-gas.parquet")
+    wells = open_source(f"{tables}/oil-and-gas.parquet:Surface Longitude,Surface Latitude")
+    assert wells.shape == (260374, 2)
+    assert np.abs(wells.read(200_000, 260_374) - (-76.5, 42.5)).max() < 4

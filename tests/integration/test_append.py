@@ -105,7 +105,7 @@ def test_bad_rows_are_dropped_before_they_are_appended():
     rows[[5, 400, 701, 999]] = np.nan
     with pytest.warns(UserWarning, match="2 rows"):
         convert(rows[:600], "x.zarr", chunk_rows=100, on_bad_rows="drop")
-    with pytest.warns(UserWarning, match="2 rows with NaN.*first are 101, 399"):
+    with pytest.warns(UserWarning, match="2 rows with NaN.*first, counted from 0, are 101, 399"):
         convert(rows[600:], "x.zarr", append=True, on_bad_rows="drop")
     with pytest.warns(UserWarning, match="4 rows"):
         store = convert(rows, "y.zarr", chunk_rows=100, on_bad_rows="drop")

@@ -25,15 +25,6 @@ def store(rng):
     return streamkm.convert(rows, "x.zarr", target=np.repeat(np.arange(4), 100))
 
 
-@pytest.fixture
-def run(capsys):
-    def call(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return call
-
-
 @pytest.mark.real_data
 def test_mnist_from_file_to_score(data_dir, run):
     images = data_dir / "mnist" / "t10k-images-idx3-ubyte.gz"
@@ -372,7 +363,7 @@ def test_bad_requests_are_one_line_status_one(store, run):
         ("convert", "x.zarr", "line.npy/x.zarr"): "cannot be written",
         ("predict", "x.zarr", "x.zarr", "out.npy"): "not a streamkm model",
         ("resume", "nowhere"): "holds no run",
-        ("score", "missing", "x.zarr"): "no such store",
+        ("score", "missing", "x.zarr"): "no such file or store",
     }
     for words, says in requests.items():
         status, out, err = run(*words)
@@ -427,3 +418,50 @@ def test_a_full_disk_is_one_line_and_the_conversion_goes_on_later(tmp_path):
         assert streamkm.open_dataset(small / "x.zarr").shape == (100_000, 32)
     finally:
         subprocess.run(["umount", str(small)], check=False)
+
+
+def test_kernels_are_compiled_beforehand(run):
+    status, out, _ = run("compile", "--dtypes", "uint8", "--json")
+    facts = json.loads(out)
+    assert (status, facts["dtypes"]) == (0, "uint8")
+    assert list(Path(facts["kept_in"]).glob("panels.score_panels*.nbi"))
+    status, out, err = run("compile", "--dtypes", "complex")
+    assert (status, out) == (1, "")
+    assert err.startswith("streamkm: 'complex' is no type of rows; known are bool, uint8")
+
+
+def test_parameters_out_of_range_are_said_as_options(store, run):
+    status, _, err = run("fit", "kmeans", "x.zarr", "m.zarr", "-k", "0")
+    assert (status, err) == (
+        1,
+        "streamkm: --n-clusters must be a whole number of at least 1, not 0\n",
+    )
+    err = run("fit", "kmeans", "x.zarr", "m.zarr", "-k", "2", "--tol", "-1")[2]
+    assert err == "streamkm: --tol must be a number of at least 0, not -1.0\n"
+    err = run("fit", "kmeans", "x.zarr", "m.zarr", "-k", "1000000")[2]
+    assert "there are fewer rows than clusters" in err
+
+
+def test_a_fit_that_stops_too_early_says_so(store, run):
+    words = ("fit", "kmeans", "x.zarr", "m.zarr", "-k", "5", "--random-state", "0", "--overwrite")
+    assert "before it converged" in run(*words, "--max-iter", "1", "--tol", "0")[1]
+    assert "converged" not in run(*words)[1]
+
+
+def test_what_is_missing_is_said_in_a_line(store, run):
+    for words, says in {
+        ("fit", "kmeans", "x.zarr", "m.zarr"): "-k, the number of clusters, is missing",
+        ("fit", "kmeans", "x.zarr", "m.zarr", "-k"): "-k requires an argument",
+        ("predict",): "MODEL is missing",
+        ("fit", "kmeans", "x.zarr", "m.zarr", "--k", 3): "Did you mean -k?",
+    }.items():
+        status, out, err = run(*words)
+        assert (status, out, says in err, err.count("\n")) == (2, "", True, 1), err
+
+
+def test_columns_are_named_once(run, tmp_path):
+    Path("t.csv").write_text("a,b,c\n1,2,x\n3,4,y\n")
+    assert "name them once" in run("convert", "t.csv:a", "t.zarr", "--columns", "b")[2]
+    assert f"--target {tmp_path}/t.csv:COLUMN" in run("convert", tmp_path / "t.csv", "t.zarr")[2]
+    assert run("convert", "t.csv", "t.zarr", "--columns", "a,b")[0] == 0
+    assert "fit --columns" in run("convert", "t.zarr", "u.zarr", "--columns", "a")[2]

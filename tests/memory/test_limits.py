@@ -28,3 +28,21 @@ def test_a_gibibyte_goes_through_half_of_it(shuffle, tmp_path):
     found = run_measured(predict, tmp_path)
     assert found.status == 0, found.err
     assert found.peak_bytes < LIMIT_BYTES
+
+
+def test_one_large_row_group_goes_through_half_a_gibibyte(tmp_path):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    schema = pa.schema([(name, pa.float64()) for name in "abcdefgh"])
+    with pq.ParquetWriter(tmp_path / "x.parquet", schema) as writer:
+        columns = [rng.integers(0, 1000, 2_000_000) / 8 for _ in schema.names]
+        writer.write_table(pa.table(columns, schema=schema), row_group_size=1 << 40)
+    del columns
+    assert pq.ParquetFile(tmp_path / "x.parquet").num_row_groups == 1  # of 128 MB
+    words = ["convert", "x.parquet", "x.zarr", "--memory-limit", LIMIT]
+    found = run_measured(words, tmp_path)
+    assert found.status == 0, found.err
+    assert found.peak_bytes < LIMIT_BYTES

@@ -201,7 +201,7 @@ def test_every_chunking_and_limit_gives_the_same_bits(stores, expected):
 @pytest.fixture
 def small_sample(monkeypatch):
     """As if the data were much larger than its sample."""
-    monkeypatch.setattr("streamkm.cluster.passes.sample_capacity", lambda n, width: min(n, 40))
+    monkeypatch.setattr("streamkm.cluster.looking.sample_capacity", lambda n, width: min(n, 40))
 
 
 def test_nodes_that_the_sample_misses_draw_their_own_rows(small_sample, executor):

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.lloyd import LloydAccumulator, PartialSums
+from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.moments import Moments, MomentsAccumulator, first_shift
 from streamkm.kernels.select import SelectedRows
 from tests.helpers import heavy_tailed
@@ -141,6 +142,31 @@ def test_moments_of_an_offset_lose_no_digit(rng):
     a, b = summary_of(rows), summary_of(moved)
     np.testing.assert_allclose(a.m2, b.m2, rtol=1e-12)
     np.testing.assert_array_equal(a.mean + 2.0**30, b.mean)
+
+
+@given(
+    st.sampled_from(["u1", "i1", "?"]),
+    st.integers(1, 1500),
+    st.integers(1, 40),
+    st.lists(st.integers(0, 1500), max_size=3),
+)
+def test_moments_of_bytes_are_those_of_whole_numbers(dtype, n_rows, n_features, cuts):
+    rng = np.random.default_rng(n_rows)
+    rows = rng.integers(0, 256, (n_rows, n_features), np.uint8)
+    rows[rng.random(rows.shape) < 0.5] = 255  # the largest squares
+    rows = rows > 100 if dtype == "?" else rows.view(dtype)
+    edges = [0, *sorted(min(cut, n_rows) for cut in cuts), n_rows]
+    parts = []
+    for a, b in zip(edges, edges[1:], strict=False):
+        parts.append(MomentsAccumulator(first_shift(rows[:256])))
+        parts[-1].add(rows[a:b], None, a)
+    found = Moments.merge_all([part.result() for part in parts]).summary()
+    whole = rows.astype(np.int64)
+    np.testing.assert_array_equal(found.mean, whole.sum(axis=0) / n_rows)
+    np.testing.assert_array_equal(found.minimum, whole.min(axis=0))
+    np.testing.assert_array_equal(found.maximum, whole.max(axis=0))
+    exact = n_rows * (whole**2).sum(axis=0) - whole.sum(axis=0) ** 2
+    np.testing.assert_array_equal(found.m2, exact / n_rows)
 
 
 @given(st.permutations(range(6)))

@@ -18,8 +18,12 @@ from streamkm.cluster.passes import Passes
 from streamkm.cluster.stream import Stream
 from streamkm.cluster.stream_order import RUNS, StreamOrder
 from streamkm.cluster.streaming import warn_of_unmixed
-from streamkm.kernels.exact_sum import ExactSum, integer_grid
-from streamkm.kernels.lloyd import PartialSums
+from streamkm.errors import BadRowsError
+from streamkm.kernels.accumulate import LloydAccumulator
+from streamkm.kernels.centers import prepare
+from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.runtime import make_executor
 from streamkm.runtime.serial import SerialExecutor
 from tests.helpers import heavy_tailed
@@ -144,6 +148,37 @@ def test_the_standard_error_is_that_of_the_textbook(rng):
     np.testing.assert_allclose(standard_errors(sums, spread), expected)
 
 
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([0.0, 100.0, -3e4]))
+def test_the_spread_is_the_weighted_squared_distance_to_the_centers(seed, is_weighted, offset):
+    rng = np.random.default_rng(seed)
+    X, centers = rng.normal(size=(200, 6)) + offset, rng.normal(size=(3, 6)) + offset
+    weights = rng.random(200) if is_weighted else None
+    frame = Frame.about(X.mean(axis=0), 10.0)
+    weights_grid = float_grid(np.ones(1)) if is_weighted else None
+    grids = Grids(float_grid(np.abs(X).max(axis=0)), weights_grid, float_grid(np.array([1e3])))
+    sums = LloydAccumulator(prepare(centers, frame), grids)
+    sums.add(X, weights)
+    gaps = ((X[:, None] - centers) ** 2).sum(axis=2)
+    mass = np.ones(200) if weights is None else weights
+    expected = np.bincount(gaps.argmin(axis=1), mass * gaps.min(axis=1), minlength=3)
+    found = sums.result().spread(centers, frame.shift)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_values_that_turn_bad_after_the_first_look_are_refused(rng):
+    X = blobs(rng)
+    model = MiniBatchKMeans(6, batches="nested", init=X[:6])
+    begin = model.iterate
+
+    def spoiled(*given):
+        X[7, 2] = np.nan
+        return begin(*given)
+
+    model.iterate = spoiled
+    with pytest.raises(BadRowsError, match="were finite before"):
+        model.fit(X)
+
+
 def test_nested_ends_near_converged_lloyd_in_fewer_rows(rng):
     X = blobs(rng, 30_000, 12)[rng.permutation(30_000)]
     start = X[rng.choice(len(X), 12, replace=False)]
@@ -232,11 +267,11 @@ def test_the_stream_goes_at_most_max_iter_times_through_the_data(rng):
 def test_runs_shorter_than_chunks_are_told_in_reads(rng, chunk_rows, times):
     store = streamkm.convert(blobs(rng, 12_800), "x.zarr", chunk_rows=chunk_rows)
     passes = Passes(store, None, make_executor("processes", 2), None, 100)
-    stream = Stream(passes, 64, 4096, 0, 6)
+    stream = Stream(passes, 64, 4096, 6)
     assert stream.reads == pytest.approx(times, abs=1.0)
     mixed = streamkm.convert(blobs(rng, 12_800), "m.zarr", chunk_rows=chunk_rows, shuffle=True)
     passes = Passes(mixed, None, make_executor("processes", 2), None, 100)
-    assert Stream(passes, 64, 4096, 0, 6).reads == 1.0
+    assert Stream(passes, 64, 4096, 6).reads == 1.0
 
 
 def test_many_reads_of_large_data_warn_and_name_what_spares_them():

@@ -20,8 +20,8 @@ from streamkm.data.layout import plan_groups
 from streamkm.errors import SourceError, StoreError, StoreExistsError
 from streamkm.kernels.affinity import Landmarks
 from streamkm.kernels.exact_sum import float_grid
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.products import ProductSums
-from streamkm.kernels.tile import Frame
 from streamkm.runtime import make_executor
 from streamkm.runtime.events import PassStarted
 from streamkm.runtime.serial import SerialExecutor

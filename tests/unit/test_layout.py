@@ -3,7 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkm.data.layout import MAX_GROUPS, block_rows_for, default_chunk_rows, plan_groups
+from streamkm.data.layout import (
+    MAX_GROUPS,
+    TASK_PRODUCTS,
+    block_rows_for,
+    default_chunk_rows,
+    plan_groups,
+    shared_block_rows,
+)
 
 
 @given(st.integers(1, 10**12), st.integers(1, 10**5), st.integers(1, 10**7), st.booleans())
@@ -42,3 +49,11 @@ def test_a_chunk_is_about_sixteen_mebibytes_at_most(n_rows, row_bytes):
     rows = default_chunk_rows(n_rows, row_bytes)
     assert 1 <= rows <= n_rows
     assert rows == 1 or rows * row_bytes <= 16 << 20
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**7), st.integers(1, 64))
+def test_rows_in_memory_are_cut_into_a_few_blocks_a_worker(n_rows, row_products, n_workers):
+    rows = shared_block_rows(n_rows, row_products, n_workers)
+    n_blocks = -(-n_rows // rows)
+    assert 1 <= n_blocks <= 4 * n_workers
+    assert n_blocks == 1 or n_rows * row_products >= n_blocks * TASK_PRODUCTS

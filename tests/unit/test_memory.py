@@ -58,3 +58,12 @@ def test_a_plan_stays_under_its_limit_or_says_what_would_do(limit_mib, n_workers
         return
     spent = found.n_workers * (task + COPIES * found.block_bytes) + found.cache_bytes
     assert RESERVED_BYTES + spent <= limit_mib * MIB
+
+
+def test_blocks_of_small_data_leave_the_rest_to_the_cache():
+    """5 MiB under 600 MiB: blocks planned for gigabytes had left no room to keep them."""
+    known = {"unit_bytes": 1 << 20, "task_bytes": 4 << 20}
+    plan = plan_memory("600MiB", 2, 1, **known, data_bytes=5 << 20)
+    assert plan.block_bytes == 5 << 20
+    assert plan.cache_bytes > 5 << 20
+    assert plan.n_workers == 2

@@ -1,0 +1,213 @@
+"""Active-set Lloyd: iterations on the rows that may change, full passes only where others may."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from streamkm.cluster.passes import Passes
+from streamkm.cluster.tally import Tally, refuse_new_bad
+from streamkm.data.cache import CachedSource
+from streamkm.data.layout import Block, Ranges, share_out
+from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
+from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.grouping import order_neighbors
+from streamkm.kernels.kept_rows import (
+    KeptPass,
+    KeptRows,
+    KeptSums,
+    bytes_per_row,
+    groups_for,
+    merged,
+)
+from streamkm.kernels.lloyd import PartialSums
+from streamkm.kernels.motion import moves
+from streamkm.tasks import fit as tasks
+from streamkm.typing import F64, Json, Rows
+
+LEAST_GAIN: Final = 1.2  # fewer reads than a cache saves, by which holding rows is worth it
+
+
+def tally_for(passes: Passes, n_models: int, algorithm: str) -> Tally | ActiveSet:
+    """Return what runs the Lloyd passes of a fit; no bit of the sums depends on it."""
+    tally, source = Tally(passes, n_models, algorithm), passes.source
+    is_single = n_models == 1 and algorithm == "auto" and passes.may_hold
+    if is_single and isinstance(source, CachedSource) and not source.holds_all:
+        return ActiveSet(tally, source)
+    return tally
+
+
+class ActiveSet:
+    """Sums of one model from pass to pass, over rows that do not fit in memory.
+
+    Exact: a pass leaves out rows that cannot have another nearest center, by
+    the triangle inequality (Elkan, "Using the triangle inequality to accelerate
+    k-means", ICML 2003, lemma 1); all rows are read where one that is not held
+    may have changed.
+
+    Parameters
+    ----------
+    tally
+        Runs the passes over all rows that hold none.
+    cached
+        The cache, in whose memory rows are held.
+    """
+
+    def __init__(self, tally: Tally, cached: CachedSource) -> None:
+        self.tally, self.passes, self.cached = tally, tally.passes, cached
+        self.room_bytes = cached.budget_bytes
+        self._before: F64 | None = None  # centers of the last pass of any kind
+        self._held: _Held | None = None
+        self._sums: PartialSums | None = None
+        self._estimate: tuple[float, float] | None = None  # iterations a hold lasts, at a pace
+
+    def sums(
+        self, running: Sequence[int], centers: Sequence[F64], title: str
+    ) -> tuple[tuple[PartialSums, ...], Json]:
+        """Do as `Tally.sums`."""
+        (center,) = centers
+        found: Json = {"rows_moved": [None]}
+        if self._can_iterate(center):
+            change = self._iterate(center, title)
+            self._sums = merged([self._sums, change.change])
+            found = {"rows_moved": [change.n_moved]}
+        else:
+            passed = self._plan(center)
+            if passed is None:
+                (self._sums,), found = self.tally.sums(running, centers, title)
+            else:
+                self._sums = self._hold(passed, center, title)
+        self._before = center
+        assert self._sums is not None
+        return (self._sums,), found
+
+    def _can_iterate(self, centers: F64) -> bool:
+        """Return whether no row that is not held may have another nearest center than before."""
+        held = self._held
+        if held is None or held.centers.shape != centers.shape:
+            return False
+        net = moves(held.centers, centers, self.passes.data.frame)
+        return bool((held.room > _pace(net)).all())
+
+    def _iterate(self, centers: F64, title: str) -> KeptSums:
+        """Pass over the held rows; return what changes in the sums."""
+        held = self._held
+        assert held is not None
+        passed = KeptPass.over(held.kept, centers, self._before, self.passes.data.frame)
+        change: KeptSums
+        (change,) = self.passes.run_models(
+            tasks.lloyd,
+            [centers],
+            stage="assign",
+            title=f"{title}, on {len(held.kept.labels)} rows in memory",
+            groups=held.groups,
+            source=held.rows,
+            weights=held.weights,
+            kept=(passed,),
+        )
+        return change
+
+    def _hold(self, passed: ActivePass, centers: F64, title: str) -> PartialSums:
+        """Pass over all rows, and hold some; return the sums of all."""
+        part: ActiveSums
+        (part,) = self.passes.run_models(
+            tasks.lloyd, [centers], stage="assign", title=title, kept=(passed,)
+        )
+        refuse_new_bad(part.whole)
+        n_held = sum(len(held.rows) for held in part.held)
+        n_fitting = n_held or self._n_fitting(passed.n_groups)
+        self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
+        if n_held:
+            workers = self.passes.executor.n_workers
+            self._held = _Held.of(part, centers, passed.centers.slots, 4 * workers)
+        return part.whole
+
+    def _plan(self, centers: F64) -> ActivePass | None:
+        """Return how a full pass holds rows; None where it would not pay."""
+        self._held = None
+        frame, before = self.passes.data.frame, self._before
+        if before is None or before.shape != centers.shape:
+            return None
+        pace = _pace(moves(before, centers, frame))
+        n_groups = groups_for("auto", *centers.shape)
+        share = 0.0
+        if self._estimate is not None:
+            lasts, at = self._estimate
+            if lasts * at < self._least_lasting() * pace.max():
+                self.cached.budget_bytes = self.room_bytes
+                return None
+            share = self._n_fitting(n_groups) / self.passes.source.shape[0]
+            self.cached.forget()
+            self.cached.budget_bytes = 0
+        order = order_neighbors(centers, panel_width(len(centers)))
+        return ActivePass(prepare(centers, frame, order), n_groups, pace, share)
+
+    def _n_fitting(self, n_groups: int) -> int:
+        n_rows, n_features = self.passes.source.shape
+        row_bytes = n_features * self.passes.source.dtype.itemsize
+        return min(self.room_bytes // (row_bytes + bytes_per_row(n_groups) + HELD_BYTES), n_rows)
+
+    def _least_lasting(self) -> float:
+        """Return for how many iterations a hold must last to save more than the cache does."""
+        n_rows, n_features = self.passes.source.shape
+        cached = self.room_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
+        return max(LEAST_GAIN / (1.0 - cached) - 1.0, 1.0)
+
+
+def _pace(moved: F64) -> F64:
+    """Return, by cluster, how much closer another center may have come than its own."""
+    if len(moved) < 2:
+        return moved
+    second, first = np.sort(moved)[-2:]
+    others = np.where(moved == first, np.where((moved == first).sum() > 1, first, second), first)
+    pace: F64 = (moved + others) * (1.0 + 2.0**-40)
+    return pace
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Rows in memory, and what is known of the others since `centers`."""
+
+    centers: F64
+    room: F64
+    rows: _Pieces
+    weights: _Pieces | None
+    kept: KeptRows
+    groups: list[Ranges]
+
+    @classmethod
+    def of(cls, found: ActiveSums, centers: F64, slots: Any, n_tasks: int) -> _Held:
+        parts = found.held
+        edges = [0, *accumulate(len(part.rows) for part in parts)]
+        labels, upper, lower = (np.concatenate([part.known[i] for part in parts]) for i in range(3))
+        order = slots[: len(centers)].astype(np.int64)
+        weights = [part.weights for part in parts if part.weights is not None]
+        blocks = [Block(a, b) for a, b in pairwise(edges)]
+        return cls(
+            centers,
+            found.room,
+            _Pieces([part.rows for part in parts], edges),
+            _Pieces(weights, edges) if weights else None,
+            KeptRows(labels, upper, lower, order),
+            share_out(blocks, min(n_tasks, len(blocks))),
+        )
+
+
+class _Pieces:
+    """Arrays one behind the other, read piece by piece; in memory, so there is no `info`."""
+
+    def __init__(self, arrays: Sequence[Rows], edges: Sequence[int]) -> None:
+        self.arrays, self.edges = arrays, edges
+        self.shape = (edges[-1], *arrays[0].shape[1:])
+        self.dtype = arrays[0].dtype
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return rows of one piece."""
+        piece = bisect_right(self.edges, start) - 1
+        begin = self.edges[piece]
+        return self.arrays[piece][start - begin : stop - begin]

@@ -1,0 +1,184 @@
+"""Which rows may change soonest: chosen while all are read, held until the others may too.
+
+A full pass finds for every row how far centers may move before it can change: its
+lower bound on the distance to any other center less the upper bound on that to its own. Rows
+with the least room are held, as many as fit; the others are constant in all
+sums until the centers have moved by the least room among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamkm.kernels.accumulate import SumsAccumulator
+from streamkm.kernels.bounds import assign_moved
+from streamkm.kernels.centers import Centers
+from streamkm.kernels.lloyd import Grids, PartialSums
+from streamkm.kernels.settle import RowArrays
+from streamkm.typing import F64, I64, Rows
+
+BINS: Final = 128
+PER_OCTAVE: Final = 4
+FIRST_OCTAVE: Final = -16
+HELD_BYTES: Final = 16  # of a held row, beside its values: weight and lasting time
+SHRINK: Final = 1.0 - 2.0**-40  # over the rounding of a difference
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePass:
+    """A full pass that chooses which rows to hold.
+
+    Parameters
+    ----------
+    centers
+        In the order of their groups.
+    n_groups
+        Groups of centers: lower bounds that held rows get.
+    pace
+        By how much the room of a cluster's rows may shrink in an iteration,
+        shape (n_clusters,): what a row's room is measured in.
+    share
+        Of the rows: how many are held; 0 only measures.
+    """
+
+    centers: Centers
+    n_groups: int
+    pace: F64
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Rows of one stretch of the data, with labels and bounds.
+
+    Parameters
+    ----------
+    rows, weights
+        Shape (n, n_features) and (n,); None where all weigh one.
+    known
+        Labels, upper and lower bounds.
+    """
+
+    rows: Rows
+    weights: F64 | None
+    known: RowArrays
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSums:
+    """Sums of all rows, the rows that are held, and the room of the others.
+
+    Parameters
+    ----------
+    whole
+        Sums of all rows.
+    held
+        By stretch of the data.
+    room
+        Least room of the rows that are not held, by cluster, shape
+        (n_clusters,); infinite where there are none.
+    lasting
+        Rows by how many iterations they last at the present pace, in quarters
+        of an octave, shape (BINS,).
+    """
+
+    whole: PartialSums
+    held: tuple[HeldRows, ...]
+    room: F64
+    lasting: I64
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[ActiveSums]) -> ActiveSums:
+        """Add the sums, list what is held, keep the least room."""
+        return cls(
+            PartialSums.merge_all([part.whole for part in parts]),
+            tuple(held for part in parts for held in part.held),
+            np.min([part.room for part in parts], axis=0),
+            np.sum([part.lasting for part in parts], axis=0),
+        )
+
+
+def lasting_of(lasting: I64, n_held: int) -> float:
+    """Return how many iterations all rows last, at least, but the `n_held` that last least."""
+    place = int(np.searchsorted(np.cumsum(lasting), n_held, side="right"))
+    return float(2.0 ** (min(place, BINS - 1) / PER_OCTAVE + FIRST_OCTAVE))
+
+
+class ActiveAccumulator:
+    """Labels blocks of rows, adds them, and holds those that may change soonest."""
+
+    def __init__(self, passed: ActivePass, grids: Grids, n_rows: int) -> None:
+        self.passed = passed
+        self.sums = SumsAccumulator(len(passed.pace), grids, passed.centers.frame)
+        self.capacity = int(passed.share * n_rows)
+        self.room = np.full(len(passed.pace), np.inf)
+        self.lasting = np.zeros(BINS, np.int64)
+        self.n_held = 0
+        self._limit = np.inf  # a row that lasts longer is not held
+        self._arrays: tuple[Rows, ...] | None = None
+
+    def add(self, rows: Rows, weights: F64 | None) -> None:
+        """Add a block."""
+        n = len(rows)
+        lower = np.empty((n, self.passed.n_groups), np.float32)
+        known = np.full(n, -1, np.int32), np.empty(n, np.float32), lower
+        assign_moved(rows, self.passed.centers, None, known)
+        labels = known[0]
+        self.sums.n_bad += int(np.count_nonzero(labels < 0))
+        self.sums.add_labeled(rows, weights, labels)
+        room = (lower.min(axis=1).astype(np.float64) - known[1]) * SHRINK
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            lasts = np.maximum(room, 0.0) / self.passed.pace[labels]
+            octaves = np.log2(lasts) - FIRST_OCTAVE
+        lasts[np.isnan(lasts)] = 0.0  # no room, and no move: a tie
+        bins = np.nan_to_num(octaves * PER_OCTAVE, nan=0.0, posinf=BINS, neginf=0.0)
+        places = np.clip(bins, 0, BINS - 1).astype(np.int64)
+        self.lasting += np.bincount(places, minlength=BINS)
+        chosen = self._hold(rows, weights, known, room, lasts)
+        rest = np.ones(n, np.bool_)
+        rest[chosen] = False
+        np.minimum.at(self.room, labels[rest], room[rest])
+
+    def _hold(
+        self, rows: Rows, weights: F64 | None, known: RowArrays, room: F64, lasts: F64
+    ) -> I64:
+        """Hold rows of a block in place of held ones that last longer; return which."""
+        wanted = np.flatnonzero(lasts < self._limit)[: None if self.capacity else 0]
+        if not len(wanted):
+            return wanted
+        if self._arrays is None:
+            n, (labels, upper, lower) = self.capacity, known
+            mass = rows[:0, 0].astype(np.float64) if weights is None else weights
+            self._arrays = tuple(
+                np.empty((n, *like.shape[1:]), like.dtype)
+                for like in (rows, mass, labels, upper, lower, room, lasts)
+            )
+        held = self._arrays[6][: self.n_held]
+        everyone = np.concatenate([held, lasts[wanted]])
+        kept = np.arange(len(everyone))
+        if len(everyone) > self.capacity:
+            kept = np.argpartition(everyone, self.capacity - 1)[: self.capacity]
+            self._limit = float(everyone[kept].max())
+        gone = np.setdiff1d(np.arange(self.n_held), kept, assume_unique=True)
+        np.minimum.at(self.room, self._arrays[2][gone], self._arrays[5][gone])
+        chosen = wanted[kept[kept >= self.n_held] - self.n_held]
+        n_after = len(kept)
+        places = np.concatenate([gone, np.arange(self.n_held, n_after)])
+        mass = np.ones(len(rows)) if weights is None else weights
+        for array, values in zip(self._arrays, (rows, mass, *known, room, lasts), strict=True):
+            array[places] = values[chosen]
+        self.n_held = n_after
+        return chosen
+
+    def result(self) -> ActiveSums:
+        """Return what was added so far."""
+        held: tuple[HeldRows, ...] = ()
+        if self._arrays is not None and self.n_held:
+            rows, mass, *known = (array[: self.n_held] for array in self._arrays[:5])
+            weights = None if self.sums.weights is None else mass
+            held = (HeldRows(rows, weights, (known[0], known[1], known[2])),)
+        return ActiveSums(self.sums.result(), held, self.room, self.lasting)

@@ -1,0 +1,183 @@
+"""Labels by bounds: most rows keep theirs without a look at their values.
+
+Every row keeps its label, an upper bound on the distance to its own center, and
+for each group of centers a lower bound on the distances to all others of the
+group. Moves of the centers widen the bounds (Hamerly, "Making k-means even
+faster", SDM 2010, algorithm 1, where there is one group; Ding et al., "Yinyang
+k-means", ICML 2015, section 3.2, where there are more). All are widened by the
+rounding errors of float32 too, and what they leave open is decided as in
+`assign`: labels are those of the float64 reference.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
+from streamkm.kernels.compiled import ZERO, compiled, compiled_reordered
+from streamkm.kernels.distance_bounds import DOWN, UP, above, reach_line
+from streamkm.kernels.frame import FrameArrays, frame_rows
+from streamkm.kernels.motion import Motion, MotionArrays, group_slots
+from streamkm.kernels.panels import Scratch, make_scratch
+from streamkm.kernels.settle import (
+    Found,
+    RowArrays,
+    decide_close,
+    pick_nearest,
+    renew_bounds,
+    score_groups,
+)
+from streamkm.kernels.tile import readable
+from streamkm.typing import F32, I32, I64, Rows
+
+
+def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: RowArrays) -> None:
+    """Bring labels and bounds of a block up to date, in place.
+
+    Parameters
+    ----------
+    rows
+        Shape (n_rows, n_features).
+    centers
+        Of this pass.
+    motion
+        How far they moved since labels and bounds were made; None where there are none yet.
+    known
+        Labels (n_rows,), upper bounds (n_rows,) and lower bounds (n_rows, n_groups) of the rows.
+    """
+    native, table = readable(rows)
+    n_clusters, n_groups = len(centers.exact), known[2].shape[1]
+    still = np.zeros(n_clusters, np.float32)
+    arrays = (
+        (still, still, still, np.zeros(1, np.int32), still) if motion is None else motion.arrays
+    )
+    _bounded_block(
+        native, table, centers.frame.arrays(rows.dtype), centers.arrays, arrays, known,
+        (motion is None, group_slots(n_clusters, n_groups)),
+    )  # fmt: skip
+
+
+@compiled
+def _bounded_block(
+    rows: Rows,
+    table: F32 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    motion: MotionArrays,
+    known: RowArrays,
+    layout: tuple[bool, int],
+) -> None:  # pragma: no cover - compiled
+    """Go through a block; rows that fail their bounds are framed and scored by the tile."""
+    is_first, group_width = layout
+    scratch = make_scratch(centers)
+    step, n_groups = len(scratch[1]), known[2].shape[1]
+    shape = (step, n_groups)
+    found = (
+        np.empty(step, np.int64), np.empty(step, np.int32), np.empty(step, np.float32),
+        np.empty(step, np.int32), np.empty(step, np.float32), np.empty(shape, np.float32),
+        np.empty(shape, np.float32), np.empty(shape, np.int32),
+    )  # fmt: skip
+    grouping = (_groups_of(centers, group_width), group_width)
+    listed = np.empty(len(rows), np.int64)
+    limits = np.empty(len(rows), np.float32)
+    n_listed = _list_rows(is_first, motion, grouping[0], known, listed, limits)
+    for start in range(0, n_listed, step):
+        n = min(step, n_listed - start)
+        numbers = listed[start : start + n]
+        frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
+        m = _tighten(numbers, limits[start : start + n], centers, known, found, scratch)
+        if m > 0:
+            score_groups(numbers, m, centers, grouping, known, found, scratch)
+            pick_nearest(m, grouping[0], found)
+            decide_close(rows, numbers, m, table, frame, centers, found, scratch)
+            renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
+
+
+@compiled
+def _groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no cover - compiled
+    group = np.empty(len(centers[0]), np.int32)
+    for slot in range(len(group)):
+        group[centers[6][slot]] = slot // group_width
+    return group
+
+
+@compiled
+def _list_rows(
+    is_first: bool, motion: MotionArrays, group_of: I32, known: RowArrays, listed: I64, limits: F32
+) -> int:  # pragma: no cover - compiled
+    """Widen the bounds by the centers' moves; list the rows whose upper bound is not below.
+
+    What it must stay below, the row's limit, stands beside each of them.
+    """
+    own, most, second, which, half = motion
+    labels, upper, lower = known
+    n_groups = lower.shape[1]
+    less = np.float32(1.0) - DOWN
+    n = ZERO
+    for i in range(len(labels)):
+        label = labels[i]
+        if is_first or label < 0:
+            labels[i], upper[i] = -1, LARGEST
+            for group in range(n_groups):
+                lower[i, group] = 0.0
+            listed[n], limits[n] = i, 0.0
+            n += 1
+            continue
+        reach = (upper[i] + own[label]) * UP
+        least = LARGEST
+        for group in range(n_groups):
+            bound = lower[i, group] - most[group]
+            lower[i, group] = bound - abs(bound) * less
+        mine = group_of[label]
+        if which[mine] == label:
+            bound = lower[i, mine] + (most[mine] - second[mine]) * DOWN
+            lower[i, mine] = bound - abs(bound) * less
+        for group in range(n_groups):
+            least = min(least, lower[i, group])
+        limit = max(least, half[label])
+        upper[i] = reach
+        if not reach < limit:
+            listed[n], limits[n] = i, limit
+            n += 1
+    return n
+
+
+@compiled
+def _tighten(
+    numbers: I64,
+    limits: F32,
+    centers: CenterArrays,
+    known: RowArrays,
+    found: Found,
+    scratch: Scratch,
+) -> int:  # pragma: no cover - compiled
+    """Measure listed rows to their own centers; return how many still fail, and which."""
+    exact, doubled, norms, max_norm = centers[:4]
+    labels, upper, _ = known
+    kept, old, own = found[0], found[1], found[2]
+    framed, squares = scratch[0], scratch[1]
+    slope, flat = reach_line(exact.shape[1], max_norm)
+    m = ZERO
+    for q in range(len(numbers)):
+        i = numbers[q]
+        label = labels[i]
+        if label >= 0:
+            score = norms[label] + dot(framed[q], doubled[label])
+            distance = above(squares[q], score, slope, flat)
+            own[q] = score
+            upper[i] = min(upper[i], distance)
+            if upper[i] < limits[q]:
+                continue
+        old[q] = label
+        kept[m] = q
+        m += 1
+    return m
+
+
+@compiled_reordered
+def dot(x: F32, y: F32) -> np.float32:  # pragma: no cover - compiled
+    """Dot product of a framed row with one center."""
+    total = np.float32(0.0)
+    for j in range(len(y)):
+        total += x[j] * y[j]
+    return total

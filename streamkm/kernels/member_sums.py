@@ -1,0 +1,133 @@
+"""Blocks of rows added to the members of clusters, labeled on the way where need be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels.accumulate import SumArrays
+from streamkm.kernels.assign import assign_tile
+from streamkm.kernels.binned_sum import BinnedSum, add_by_label
+from streamkm.kernels.centers import CenterArrays, Centers
+from streamkm.kernels.compiled import compiled
+from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
+from streamkm.kernels.frame import FrameArrays
+from streamkm.kernels.members import Members
+from streamkm.kernels.panels import make_scratch
+from streamkm.kernels.tile import readable, see_tile
+from streamkm.typing import F32, F64, I32, Rows
+
+
+class MembersAccumulator:
+    """Adds blocks of rows to the members of one model's clusters."""
+
+    def __init__(self, centers: Centers, exponents: I32) -> None:
+        n_clusters = len(centers.exact)
+        self.centers = centers
+        self.counts = np.zeros(n_clusters, np.int64)
+        self.sums = ExactSum.zeros(centers.exact.shape, exponents)
+        self.spread = BinnedSum.zeros(n_clusters)
+        self.scratch = np.zeros(self.sums.limbs.shape)
+        self.constants = rounders(exponents)
+
+    def add(self, rows: Rows, labels: I32 | None = None) -> tuple[I32, F64]:
+        """Add a block; return its labels and squared distances as `assign` does.
+
+        Rows with a negative label are left out. Without `labels`, the nearest
+        centers are looked for.
+        """
+        native, table = readable(rows)
+        is_labeled = labels is not None
+        found = np.empty(len(rows), np.int32) if labels is None else labels
+        sq_dist = np.empty(len(rows))
+        center = self.centers
+        _members_block(
+            native,
+            table,
+            center.frame.arrays(rows.dtype),
+            center.arrays,
+            is_labeled,
+            found,
+            sq_dist,
+            (self.scratch, self.sums.limbs, self.sums.exponents, self.constants),
+        )
+        kept = found if found.min(initial=0) >= 0 else found[found >= 0]
+        self.counts += np.bincount(kept, minlength=len(self.counts))
+        add_by_label(self.spread, sq_dist[found >= 0] if kept is not found else sq_dist, kept)
+        return found, sq_dist
+
+    def result(self) -> Members:
+        """Return what was added so far."""
+        return Members(self.counts, self.sums, self.spread)
+
+
+@compiled
+def _members_block(
+    rows: Rows,
+    table: F32 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    is_labeled: bool,
+    labels: I32,
+    sq_dist: F64,
+    sums: SumArrays,
+) -> None:  # pragma: no cover - compiled
+    scratch, limbs, exponents, constants = sums
+    exact = centers[0]
+    n_rows, n_features = len(rows), exact.shape[1]
+    found = make_scratch(centers)
+    step = len(found[1])
+    tile = np.empty((step, n_features))
+    none = np.empty(0)
+    since_flush = 0
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        part, out = labels[start : start + n], sq_dist[start : start + n]
+        if not is_labeled:
+            assign_tile(rows, start, n, table, frame, centers, found, labels, none)
+        see_tile(rows, start, n, table, frame[2], tile)
+        if len(constants) == 1:
+            add_rows(tile, n, part, scratch, constants)
+            _leave_centers(tile, n, part, exact, out)
+        else:
+            _leave_centers(tile, n, part, exact, out)
+            add_rows(tile, n, part, scratch, constants)
+        since_flush += n
+        if since_flush > FLUSH_ROWS - step:
+            flush(scratch, limbs, exponents)
+            since_flush = 0
+    flush(scratch, limbs, exponents)
+
+
+@compiled
+def _leave_centers(
+    tile: F64, n: int, labels: I32, exact: F64, sq_dist: F64
+) -> None:  # pragma: no cover - compiled
+    """Take the rows' centers off them, in place, and the squared lengths of what is left."""
+    for i in range(n):
+        if labels[i] < 0:
+            sq_dist[i] = np.nan
+            continue
+        center = exact[labels[i]]
+        for j in range(tile.shape[1]):
+            tile[i, j] -= center[j]
+        sq_dist[i] = squared_length(tile[i])
+
+
+@compiled
+def squared_length(x: F64) -> float:  # pragma: no cover - compiled
+    """Sum of squares in the order of `distance_between`: the same bits."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    n = len(x)
+    whole = n - n % 8
+    for j in range(0, whole, 8):
+        s0 += x[j] ** 2
+        s1 += x[j + 1] ** 2
+        s2 += x[j + 2] ** 2
+        s3 += x[j + 3] ** 2
+        s4 += x[j + 4] ** 2
+        s5 += x[j + 5] ** 2
+        s6 += x[j + 6] ** 2
+        s7 += x[j + 7] ** 2
+    for j in range(whole, n):
+        s0 += x[j] ** 2
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))

@@ -1,0 +1,250 @@
+"""Judging fitted models on rows of any size: a pass for the members, one for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from streamkm.cluster.base import Clusterer
+from streamkm.cluster.looking import MAX_VALUE
+from streamkm.data.dataset import Dataset
+from streamkm.errors import SourceError
+from streamkm.kernels.contingency import Contingency
+from streamkm.kernels.members import MemberMoments, members_grid
+from streamkm.kernels.separation import Means
+from streamkm.kernels.summary import Summary
+from streamkm.metrics.reading import Reading, Running, reading, space_of
+from streamkm.metrics.scores import Scores, scores_of
+from streamkm.runtime.base import Executor
+from streamkm.tasks import judge as tasks
+from streamkm.tasks.judge import Extent, JudgeContext, Subject
+from streamkm.typing import RowSource
+
+ROW_VALUES: Final = 1  # with what every pass holds of a row, thrice: distances, silhouettes, codes
+
+
+def evaluate(
+    model: Clusterer | str | Path,
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    executor: str | Executor | None = None,
+    memory_limit: int | str | None = None,
+) -> Scores:
+    """Judge a fitted model on rows: every measure, in one or two passes.
+
+    Parameters
+    ----------
+    model
+        Fitted, or the path of a saved one.
+    X
+        Rows, as for `KMeans.fit`.
+    y
+        Known classes, shape (n_samples,): whole numbers, also negative, of at most
+        65 536 different values; an array, or the path of a column. By default
+        those of the store, where it has labels.
+    sample_weight
+        Weights, shape (n_samples,), not negative. By default those of the
+        store, where it has an array `sample_weight`. They count in what a fit
+        minimizes (inertia, mean distance, explained variance); all other
+        measures count every row once.
+    executor, memory_limit
+        As for `KMeans`; by default those of the model.
+
+    Returns
+    -------
+    scores
+        A measure that is not defined here is None, and `undefined` says why.
+
+    Raises
+    ------
+    SourceError
+        If the rows, labels or weights do not fit the model or each other.
+
+    Notes
+    -----
+    O(n_samples * n_features * n_clusters) time. One pass over the store that the
+    model was fitted to, where the fit ended with a closing pass; else another
+    comes before it for the members' means, and for data that is not a store
+    one for its range. The bits of the result do not depend on the executor, the
+    chunks, the memory limit, or the passes.
+
+    Distances are Euclidean, in the space that the model measures in: for
+    `metric="cosine"` between rows of unit length, for `SpectralClustering` in
+    the embedding. The silhouette alone takes them squared, which is what sums over
+    clusters can give: `sklearn.metrics.silhouette_score(X, labels,
+    metric="sqeuclidean")` is the same number; its default metric gives
+    another, mostly smaller.
+
+    References
+    ----------
+    See the page "Metrics" of the documentation, measure by measure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamkm import KMeans
+    >>> from streamkm.metrics import evaluate
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [10.0, 2.0], [10.0, 4.0]])
+    >>> scores = evaluate(KMeans(n_clusters=2, random_state=0).fit(X), X, y=[5, 5, 5, -1])
+    >>> scores.inertia, scores.mean_distance, round(scores.silhouette, 4)
+    (4.0, 1.0, 0.9518)
+    >>> scores.labels.majority_accuracy
+    0.75
+    """
+    options: Any = {"executor": executor, "memory_limit": memory_limit}
+    return evaluate_all([model], X, y, sample_weight, **options)[0]
+
+
+def evaluate_all(
+    models: Sequence[Clusterer | str | Path],
+    X: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    executor: str | Executor | None = None,
+    memory_limit: int | str | None = None,
+) -> list[Scores]:
+    """Judge several models on the same rows, in the same passes.
+
+    Parameters
+    ----------
+    models
+        Fitted, or paths of saved ones; of any algorithm and number of clusters.
+    X, y, sample_weight, executor, memory_limit
+        As for `evaluate`.
+
+    Returns
+    -------
+    scores
+        One for each model, with the bits that `evaluate` gives it alone.
+    """
+    if not len(models):
+        return []
+    running = Running(executor, memory_limit)
+    with reading(models, X, (y, sample_weight), running, row_values=ROW_VALUES) as current:
+        subjects = _with_means(current)
+        passes = current.passes
+        context = JudgeContext(passes.source, current.weights, subjects, current.classes)
+        parts = passes.run(
+            tasks.judge, context, stage="judge", title="judging", n_models=len(subjects)
+        )
+        passes.note()
+    history = tuple(passes.history)
+    scores = []
+    for model, subject, part in zip(current.models, subjects, parts, strict=True):
+        assert subject.means is not None
+        if not np.array_equal(part.counts, subject.means.counts):
+            raise SourceError("the rows are not those of the pass before, or of the fit")
+        if part.moments is not None and not part.total("weight") > 0.0:
+            raise SourceError("all sample weights are zero")
+        scores.append(scores_of(part, subject.means, history, current.classes, space_of(model)))
+    return scores
+
+
+def contingency(
+    model: Clusterer | str | Path,
+    X: Any,
+    y: Any = None,
+    *,
+    executor: str | Executor | None = None,
+    memory_limit: int | str | None = None,
+) -> Contingency:
+    """Count rows by cluster and class, in one pass: what `fit_map` wants.
+
+    Parameters
+    ----------
+    model, X, y, executor, memory_limit
+        As for `evaluate`.
+
+    Raises
+    ------
+    SourceError
+        If there are no labels.
+    """
+    with reading([model], X, (y, None), Running(executor, memory_limit)) as current:
+        if current.classes is None:
+            raise SourceError("there are no labels: neither y, nor in the store")
+        subjects = (current.subject(current.models[0]),)
+        context = JudgeContext(current.passes.source, None, subjects, current.classes)
+        run = current.passes.run
+        (table,) = run(tasks.tabulate, context, stage="tabulate", title="counting classes")
+        current.passes.note()
+    found: Contingency = table
+    return found
+
+
+def _with_means(current: Reading) -> tuple[Subject, ...]:
+    """Return all models with their members' means: known from the fit, or by a pass."""
+    known = [_known_members(model, current.rows) for model in current.models]
+    unknown = [m for m, members in zip(current.models, known, strict=True) if members is None]
+    measured = iter(_measured_members(current, unknown) if unknown else ())
+    subjects = []
+    for model, members in zip(current.models, known, strict=True):
+        subject = current.subject(model)
+        means = Means.of(next(measured) if members is None else members, subject.frame)
+        subjects.append(replace(subject, means=means))
+    return tuple(subjects)
+
+
+def _known_members(model: Clusterer, rows: RowSource) -> MemberMoments | None:
+    """Return what the closing pass of the fit found, where these are its rows.
+
+    A store's fingerprint is of all its chunks; that of other data is of a few
+    stretches, and proves nothing.
+    """
+    known = model.members_
+    if (
+        known is None
+        or not isinstance(rows, Dataset)
+        or rows.spec.fingerprint != model.fingerprint_
+    ):
+        return None
+    return known if np.array_equal(known.centers, model.cluster_centers_) else None
+
+
+def _measured_members(current: Reading, models: Sequence[Clusterer]) -> list[MemberMoments]:
+    passes, dtype = current.passes, current.rows.dtype
+    bare = [current.subject(model) for model in models]
+    are_rows = [s.labeler.at_points is s.labeler and not s.frame.view.is_unit for s in bare]
+    span = _extent(current) if any(are_rows) else None
+    subjects = []
+    for subject, is_rows in zip(bare, are_rows, strict=True):
+        width = subject.centers.shape[1]
+        low, high = -np.ones(width), np.ones(width)  # of unit length: cosine and embeddings
+        kind, view = np.dtype(np.float64), subject.frame.view
+        if is_rows and span is not None:
+            low, high = (view.scaled(view.picked(edge)) for edge in (span.low, span.high))
+            kind = dtype
+        grid = members_grid(kind, subject.centers, low, high, view)
+        subjects.append(replace(subject, grid=grid))
+    context = JudgeContext(passes.source, None, tuple(subjects))
+    parts = passes.run(
+        tasks.members, context, stage="members", title="finding means", n_models=len(subjects)
+    )
+    passes.note()
+    return [part.moments(s.centers) for s, part in zip(subjects, parts, strict=True)]
+
+
+def _extent(current: Reading) -> Extent:
+    """Return the range of the data: from the store, the dtype, or by one pass."""
+    rows, dtype = current.rows, current.rows.dtype
+    if isinstance(rows, Dataset):
+        summary = Summary.from_json(rows.moments)
+        return Extent(summary.minimum, summary.maximum)
+    if dtype.itemsize <= 2 and dtype.kind != "b":
+        limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+        return Extent(*(np.full(rows.shape[1], float(v)) for v in (limits.min, limits.max)))
+    context = JudgeContext(current.passes.source)
+    found: Extent
+    (found,) = current.passes.run(tasks.extent, context, stage="extent", title="finding the range")
+    current.passes.note()
+    largest = max(float(np.abs(found.low).max()), float(np.abs(found.high).max()))
+    if not largest < MAX_VALUE:
+        raise SourceError(f"values up to {largest:g} are too large to square")
+    return found

@@ -1,0 +1,1 @@
+"""Many models over the same rows, which are read once for all."""

@@ -1,0 +1,147 @@
+"""Active-set Lloyd: the bits of plain Lloyd, and fewer full passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streamkm
+from streamkm import KMeans
+from streamkm.cluster import passes as passes_module
+from streamkm.kernels.accumulate import LloydAccumulator
+from streamkm.kernels.active_rows import BINS, ActiveAccumulator, ActivePass, ActiveSums, lasting_of
+from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.exact_sum import float_grid
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.grouping import order_neighbors
+from streamkm.kernels.lloyd import Grids
+from tests.helpers import heavy_tailed
+
+
+def blobs(rng, n_rows=6000, n_clusters=8, n_features=6, spread=1.0):
+    centers = rng.uniform(-6, 6, (n_clusters, n_features))
+    noise = spread * rng.normal(size=(n_rows, n_features))
+    return (centers[rng.integers(n_clusters, size=n_rows)] + noise).astype(np.float32)
+
+
+DATA = {
+    "blobs": blobs,
+    "wide": lambda rng: blobs(rng, spread=4.0),
+    "bytes": lambda rng: rng.integers(1, 7, (5000, 5), np.uint8),
+    "heavy tails": lambda rng: heavy_tailed(5000, 4),
+    "copies": lambda rng: np.repeat(rng.normal(size=(40, 3)), 120, axis=0),
+    "far away": lambda rng: rng.normal(size=(5000, 4)) + 1e7,
+    "sorted": lambda rng: np.sort(blobs(rng), axis=0),
+}
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """A cache that holds a share of the rows, whatever memory there is."""
+
+    def plan(limit, *args, **more):
+        full = plan_memory(limit, *args, **more)
+        return replace(full, cache_bytes=int(cache["share"] * more["data_bytes"]))
+
+    cache = {"share": 0.0}
+    plan_memory = passes_module.plan_memory
+    monkeypatch.setattr(passes_module, "plan_memory", plan)
+    return lambda share: cache.update(share=share)
+
+
+def bits(model):
+    return (
+        model.cluster_centers_.tobytes(), model.inertia_, model.n_iter_,
+        model.cluster_sizes_.tolist(),
+    )  # fmt: skip
+
+
+def full_passes(model):
+    n_rows = model.cluster_sizes_.sum()
+    return sum(r["stage"] == "assign" and r["n_rows"] == n_rows for r in model.history_)
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize("executor", ["serial", "threads"])
+@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize("more", [
+    {}, {"metric": "cosine"}, {"scale": "standard"}, {"columns": [2, 0]}, {"weights": True},
+    {"empty_cluster": "drop"},
+], ids=str)  # fmt: skip
+def test_the_bits_are_those_of_lloyd(tight, kind, more, executor, rng):
+    X = DATA[kind](rng)
+    weights = rng.random(len(X)) if more.pop("weights", False) else None
+    store = streamkm.convert(X, "x.zarr", chunk_rows=700)
+    settings = {"n_clusters": 8, "tol": 0, "random_state": 3, "executor": executor, **more}
+    tight(0.0)
+    plain = KMeans(algorithm="lloyd", **settings).fit(store, sample_weight=weights)
+    for share in (0.05, 0.3, 0.9):
+        tight(share)
+        model = KMeans(**settings).fit(store, sample_weight=weights)
+        assert bits(model) == bits(plain)
+        assert full_passes(model) <= plain.n_iter_
+
+
+def test_most_iterations_of_well_behaved_data_read_nothing(tight, rng):
+    store = streamkm.convert(blobs(rng, 20_000, 8, spread=1.5), "x.zarr", chunk_rows=1000)
+    start = rng.uniform(-6, 6, (8, 6))
+    tight(0.4)
+    model = KMeans(8, init=start, tol=0, max_iter=1000).fit(store)
+    assert model.n_iter_ > 20
+    assert full_passes(model) <= model.n_iter_ / 2
+    read = [r["bytes_read"] for r in model.history_ if r["stage"] == "assign"]
+    assert sum(size > 0 for size in read) == full_passes(model)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(1, 3))
+def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups):
+    rng = np.random.default_rng(seed)
+    X, centers = blobs(rng, 400, 20), rng.uniform(-6, 6, (20, 6))
+    frame = Frame.about(X.mean(axis=0, dtype=np.float64), float(np.abs(X).max()))
+    ready = prepare(centers, frame, order_neighbors(centers, panel_width(20)))
+    pace = rng.random(20)
+    parts = []
+    grids = Grids(float_grid(np.abs(X).max(axis=0).astype("f8")), None)
+    cut = int(rng.integers(1, 400))
+    for a, b in ((0, cut), (cut, 400)):
+        made = ActiveAccumulator(ActivePass(ready, min(n_groups, 2), pace, share), grids, b - a)
+        middle = int(rng.integers(a, b + 1))
+        for start, stop in ((a, middle), (middle, b)):
+            made.add(X[start:stop], None)
+        parts.append(made.result())
+    found = ActiveSums.merge_all(parts)
+    whole = LloydAccumulator(prepare(centers, frame), grids)
+    labels = whole.add(X, None)
+    assert found.whole.sums.value().tobytes() == whole.result().sums.value().tobytes()
+    assert found.lasting.sum() == 400
+    gaps = np.sort(np.sqrt(((X[:, None].astype("f8") - centers) ** 2).sum(axis=2)), axis=1)
+    room = (gaps[:, 1] - gaps[:, 0]) * frame.scale
+    held = {row.tobytes() for part in found.held for row in part.rows}
+    is_held = np.array([row.tobytes() in held for row in X])
+    assert is_held.sum() == sum(len(part.rows) for part in found.held)
+    assert is_held.sum() == int(share * cut) + int(share * (400 - cut))
+    for k in range(20):
+        rest = room[~is_held & (labels == k)]
+        if not len(rest):
+            assert found.room[k] == np.inf
+        else:  # told low by no more than the rounding of float32
+            assert rest.min() - 1e-5 <= found.room[k] <= rest.min()
+    for part, (a, b) in zip(found.held, ((0, cut), (cut, 400)), strict=False):
+        if part.rows is not None and share < 1.0 and len(found.held) == 2:
+            lasts = (room / pace[labels])[a:b]
+            mine = is_held[a:b]
+            assert lasts[mine].max() <= lasts[~mine].min() * (1 + 1e-3) + 1e-3
+
+
+def test_how_long_rows_last_is_read_off_the_counts():
+    lasting = np.zeros(BINS, np.int64)
+    lasting[64] = 10  # one iteration
+    lasting[72] = 90  # four
+    assert lasting_of(lasting, 0) == 1.0
+    assert lasting_of(lasting, 9) == 1.0
+    assert lasting_of(lasting, 10) == 4.0
+    assert lasting_of(lasting, 1000) > 2**14

@@ -1,0 +1,255 @@
+"""Bounds, and what is kept of rows, change the time of a fit and no bit of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamkm import KMeans
+from streamkm.cluster.passes import Passes
+from streamkm.errors import SourceError
+from streamkm.kernels.accumulate import LloydAccumulator
+from streamkm.kernels.assign import assign
+from streamkm.kernels.bounds import assign_moved
+from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.exact_sum import float_grid
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.grouping import order_neighbors
+from streamkm.kernels.kept_rows import (
+    KeptAccumulator,
+    KeptPass,
+    KeptRows,
+    groups_for,
+    merged,
+)
+from streamkm.kernels.lloyd import Grids
+from streamkm.kernels.motion import group_count, group_slots, motion_of
+from streamkm.kernels.panels import make_scratch, score_panels
+from tests.helpers import heavy_tailed
+
+ALGORITHMS = ("hamerly", "yinyang", "auto")
+seeds = st.integers(0, 2**32 - 1)
+
+
+def frame_of(X):
+    mean = X.mean(axis=0, dtype=np.float64)
+    return Frame.about(mean, float(np.abs(X - mean).max()))
+
+
+def walk(X, n_clusters, rng, n_steps=5):
+    """Centers that move: by less in every step, one of them far, some not at all."""
+    centers = X[rng.choice(len(X), n_clusters, replace=False)].astype(np.float64)
+    scale = X.std() + 1e-9
+    for step in range(n_steps):
+        yield centers
+        moves = rng.normal(size=centers.shape) * scale * 0.3**step
+        moves[rng.random(n_clusters) < 0.3] = 0.0
+        moves[rng.integers(n_clusters)] *= 20.0
+        centers = centers + moves
+
+
+def assign_bounded(rows, centers, before, known):
+    motion = None if before is None else motion_of(before, centers, known[2].shape[1])
+    assign_moved(rows, centers, motion, known)
+
+
+def blank(n_rows, n_groups):
+    return (
+        np.full(n_rows, -1, np.int32),
+        np.zeros(n_rows, np.float32),
+        np.zeros((n_rows, n_groups), np.float32),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f2", "f4", "f8", "?"])
+@pytest.mark.parametrize("n_clusters", [2, 9, 40])
+@pytest.mark.parametrize("most_groups", [1, 64])
+def test_labels_are_those_of_a_full_assignment(dtype, n_clusters, most_groups, rng):
+    X = (rng.normal(size=(900, 6)) * 30 + 90).clip(0, 250).astype(dtype)
+    order = order_neighbors(X[:n_clusters].astype("f8"), panel_width(n_clusters))
+    known, before = blank(len(X), group_count(n_clusters, most_groups)), None
+    for centers in walk(X.astype("f4"), n_clusters, rng):
+        ready = prepare(centers, frame_of(X), order)
+        assign_bounded(X, ready, before, known)
+        np.testing.assert_array_equal(known[0], assign(X, ready)[0])
+        before = centers
+
+
+@given(seeds, st.integers(2, 50), st.integers(1, 5), st.integers(1, 40))
+def test_bounds_hold(seed, n_clusters, most_groups, n_features):
+    """Each upper bound is one, each lower bound too, by distances in float64."""
+    rng = np.random.default_rng(seed)
+    X = np.round(rng.normal(size=(120, n_features)), int(rng.integers(0, 4))) * 7 + 3
+    n_clusters = min(n_clusters, len(X))
+    n_groups = group_count(n_clusters, most_groups)
+    frame, known, before = frame_of(X), blank(len(X), n_groups), None
+    order = order_neighbors(X[:n_clusters], panel_width(n_clusters))
+    for centers in walk(X, n_clusters, rng):
+        ready = prepare(centers, frame, order)
+        assign_bounded(X, ready, before, known)
+        before = centers
+        distances = np.sqrt(((X[:, None] - centers) ** 2).sum(axis=2)) * frame.scale
+        labels, upper, lower = known
+        assert (distances[np.arange(120), labels] <= upper * (1 + 1e-12)).all()
+        groups = np.array_split(order, range(0, n_clusters, group_slots(n_clusters, n_groups))[1:])
+        for g, members in enumerate(groups):
+            others = distances[:, members].copy()
+            others[labels[:, None] == members] = np.inf
+            assert (others.min(axis=1) >= lower[:, g] * (1 - 1e-12)).all()
+
+
+@given(seeds, st.integers(1, 70), st.integers(1, 40))
+def test_the_best_two_scores_of_a_tile(seed, n_clusters, n_features):
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(n_clusters, n_features))
+    ready = prepare(centers, Frame(np.zeros(n_features), 1.0))
+    scratch = make_scratch(ready.arrays)
+    rows = rng.normal(size=(int(rng.integers(1, 60)), n_features)).astype("f4")
+    scratch[0][: len(rows), :n_features] = rows
+    score_panels(scratch[2], len(rows), ready.arrays, (0, len(ready.panels)), scratch)
+    scores = np.sort((centers**2).sum(axis=1) - 2 * rows @ centers.T, axis=1)
+    low, second, slot = (found[: len(rows)] for found in scratch[4])
+    np.testing.assert_allclose(low, scores[:, 0], rtol=1e-3, atol=1e-4)
+    if n_clusters > 1:
+        np.testing.assert_allclose(second, scores[:, 1], rtol=1e-3, atol=1e-4)
+    own = (centers[ready.slots[slot]] ** 2).sum(axis=1) - 2 * (rows * centers[slot]).sum(axis=1)
+    np.testing.assert_allclose(own, low, rtol=1e-3, atol=1e-4)
+
+
+@given(seeds, st.integers(1, 100), st.integers(1, 5), st.sampled_from([8, 16]))
+def test_neighbors_are_ordered_into_groups_of_one_size(seed, n_clusters, n_features, width):
+    rng = np.random.default_rng(seed)
+    centers = np.round(rng.normal(size=(n_clusters, n_features)), 1)
+    order = order_neighbors(centers, width)
+    assert sorted(order) == list(range(n_clusters))
+
+
+def test_heaps_of_centers_are_groups():
+    heaps = np.repeat(np.array([[0.0, 0], [100, 0], [300, 50], [400, 0]]), 16, axis=0)
+    rng = np.random.default_rng(0)
+    shuffled = rng.permutation(64)
+    order = order_neighbors((heaps + rng.normal(size=(64, 2)))[shuffled], 16)
+    found = (shuffled[order] // 16).reshape(4, 16)
+    assert (found == found[:, :1]).all()
+
+
+def test_a_motion_is_never_shorter_than_it_was(rng):
+    before = rng.normal(size=(50, 7))
+    after = before + rng.normal(size=(50, 7)) * 10.0 ** rng.integers(-9, 1, (50, 1))
+    ready = prepare(after, frame_of(before), order_neighbors(before, 16))
+    motion = motion_of(before, ready, 4)
+    moved = np.sqrt(((after - before) ** 2).sum(axis=1)) * ready.frame.scale
+    assert (motion.own >= moved).all()
+    for group in range(4):
+        members = ready.slots[16 * group : min(16 * (group + 1), 50)]
+        longest = np.sort(moved[members])[::-1]
+        assert motion.most[group] >= longest[0]
+        assert motion.second[group] >= longest[1]
+        assert motion.which[group] == members[np.argmax(moved[members])]
+    between = np.sqrt(((after[:, None] - after) ** 2).sum(axis=2)) * ready.frame.scale
+    np.fill_diagonal(between, np.inf)
+    assert (motion.half <= between.min(axis=1) / 2).all()
+    np.testing.assert_allclose(motion.half, between.min(axis=1) / 2, rtol=1e-3)
+
+
+@given(seeds, st.integers(0, 300), st.booleans())
+def test_changes_add_up_to_the_sums_of_all_rows_met(seed, n_kept, is_weighted):
+    rng = np.random.default_rng(seed)
+    X = heavy_tailed(300, 4, seed)
+    weights = rng.random(300) if is_weighted else None
+    grids = Grids(
+        float_grid(np.abs(X).max(axis=0).astype("f8")),
+        float_grid(np.ones(1)) if is_weighted else None,
+        float_grid(np.array([1e40])),
+    )
+    frame, kept, sums, before = frame_of(X), None, None, None
+    sizes = np.sort(rng.integers(2, 301, 5))  # rows join from pass to pass
+    for size, centers in zip(sizes, walk(X, 5, rng), strict=True):
+        kept = kept or KeptRows.make(n_kept, centers, 1)
+        made = KeptAccumulator(KeptPass.over(kept, centers, before, frame), grids)
+        cut = int(rng.integers(1, size))
+        for a, b in ((0, cut), (cut, size)):
+            made.add(a, X[a:b], None if weights is None else weights[a:b])
+        part = made.result()
+        sums = merged([sums, part.change])
+        total = merged([sums, part.whole])
+        whole = LloydAccumulator(prepare(centers, frame), grids)
+        whole.add(X[:size], None if weights is None else weights[:size])
+        expected = whole.result()
+        assert total.sums.value().tobytes() == expected.sums.value().tobytes()
+        assert total.mass().tobytes() == expected.mass().tobytes()
+        assert total.squares.value().tobytes() == expected.squares.value().tobytes()
+        np.testing.assert_array_equal(total.counts, expected.counts)
+        before = centers
+
+
+DATA = {
+    "bytes": lambda rng: rng.integers(1, 5, (2500, 5), np.uint8),
+    "heavy tails": lambda rng: heavy_tailed(2500, 9),
+    "copies": lambda rng: np.repeat(rng.normal(size=(30, 3)), 80, axis=0),
+    "far away": lambda rng: rng.normal(size=(2500, 4)) + 1e7,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize("more", [
+    {}, {"metric": "cosine"}, {"scale": "standard"}, {"columns": [2, 0]}, {"weights": True},
+    {"empty_cluster": "drop"}, {"n_init": 3},
+], ids=str)  # fmt: skip
+def test_every_algorithm_gives_the_bits_of_lloyd(kind, more, rng):
+    X = DATA[kind](rng)
+    more = dict(more)
+    weights = rng.random(len(X)) if more.pop("weights", False) else None
+    found = []
+    for algorithm in ("lloyd", *ALGORITHMS):
+        for n_clusters in (3, 40 if kind != "copies" else 25):
+            model = KMeans(n_clusters, init="random", random_state=1, tol=0, max_iter=25,
+                           algorithm=algorithm, executor="threads", **more)  # fmt: skip
+            model.fit(X, sample_weight=weights)
+            found.append((n_clusters, model.cluster_centers_.tobytes(), model.inertia_,
+                          model.n_iter_, model.labels_.tobytes(),
+                          model.cluster_sizes_.tobytes()))  # fmt: skip
+    assert len(set(found)) == 2
+
+
+@pytest.mark.parametrize("keep_bytes", [0, 5_000, 30_000, 45_000, 10**9])
+def test_no_bit_depends_on_how_many_rows_are_kept(keep_bytes, rng, monkeypatch):
+    X = rng.normal(size=(3000, 8)).astype("f4")
+    settings = {"init": "random", "random_state": 0, "tol": 0, "max_iter": 20}
+    expected = KMeans(40, **settings, algorithm="lloyd", executor="processes").fit(X)
+    begin = Passes.__init__
+
+    def limited(self, *args, **kwargs):
+        begin(self, *args, **kwargs)
+        self.keep_bytes = keep_bytes
+
+    monkeypatch.setattr(Passes, "__init__", limited)
+    model = KMeans(40, **settings, algorithm="yinyang", executor="threads").fit(X)
+    assert model.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+    assert model.inertia_ == expected.inertia_
+
+
+def test_a_pass_scores_few_rows_once_the_centers_hardly_move(rng):
+    """The point of bounds: history tells how many rows moved, and the moves die out."""
+    X = rng.uniform(-10, 10, (12, 4))[rng.integers(12, size=4000)] + rng.normal(size=(4000, 4))
+    model = KMeans(12, random_state=0, tol=0, executor="threads").fit(X)
+    moved = [r["rows_moved"][0] for r in model.history_ if r["stage"] == "assign"]
+    assert moved[0] == 4000
+    assert moved[-1] == 0
+
+
+def test_the_number_of_groups_follows_the_shape():
+    assert groups_for("lloyd", 100, 64) == 0
+    assert groups_for("auto", 20, 784) == 1
+    assert groups_for("auto", 64, 784) == 4
+    assert groups_for("auto", 64, 16) == 1  # scoring 16 centers costs less than their bound
+    assert groups_for("yinyang", 4096, 128) == 64
+    assert groups_for("hamerly", 4096, 128) == 1
+
+
+def test_an_unknown_algorithm_is_one_error():
+    with pytest.raises(SourceError, match="algorithm"):
+        KMeans(2, algorithm="elkan").fit(np.zeros((4, 2)))
