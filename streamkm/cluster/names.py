@@ -70,7 +70,7 @@ def _way(rows: RowSource, names: Sequence[str], wanted: Sequence[str]) -> str:
     """Say how to get the model's columns of rows that may have them."""
     columns = write_columns(wanted)
     if isinstance(rows, TableSource):
-        path = split_member(rows.info.name)[0]
+        path = split_member(rows.name)[0]
         return f": name them behind the file, as in {shlex.quote(f'{path}:{columns}')}"
     if not set(wanted) <= set(names):
         return ""

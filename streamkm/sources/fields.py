@@ -154,7 +154,8 @@ def refuse_text(name: str, refused: Sequence[str], good: Sequence[str], option: 
         else "there is no column of numbers"
     )
     if not option:
-        way += f"; a column of labels is named by --target {shlex.quote(f'{name}:COLUMN')}"
+        label = shlex.quote(f"{name}:COLUMN")
+        way = f"a column of labels is named by --target {label}; {way}"
     raise SourceError(f"{name}: columns that are not numbers: {listed(refused)}; {way}")
 
 

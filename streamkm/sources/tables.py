@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -117,7 +118,7 @@ class TableSource:
             for row in (part.restarts if self.is_sequential else ())
         ]
         return SourceInfo(
-            name=self.name,
+            name=Path(self.name).name,
             natural_rows=min(self.natural_rows, self.shape[0]),
             is_sequential=self.is_sequential,
             parts=tuple(starts),

@@ -453,7 +453,7 @@ def test_what_is_missing_is_said_in_a_line(store, run):
         ("fit", "kmeans", "x.zarr", "m.zarr"): "-k, the number of clusters, is missing",
         ("fit", "kmeans", "x.zarr", "m.zarr", "-k"): "-k requires an argument",
         ("predict",): "MODEL is missing",
-        ("fit", "kmeans", "x.zarr", "m.zarr", "--k", 3): "Did you mean -k?",
+        ("fit", "kmeans", "x.zarr", "m.zarr", "-k", 3, "--tool", 3): "Did you mean --tol?",
     }.items():
         status, out, err = run(*words)
         assert (status, out, says in err, err.count("\n")) == (2, "", True, 1), err
