@@ -169,7 +169,8 @@ class ActiveAccumulator:
         n_after = len(kept)
         places = np.concatenate([gone, np.arange(self.n_held, n_after)])
         mass = np.ones(len(rows)) if weights is None else weights
-        for array, values in zip(self._arrays, (rows, mass, *known, room, lasts), strict=True):
+        fresh: tuple[Rows, ...] = (rows, mass, *known, room, lasts)
+        for array, values in zip(self._arrays, fresh, strict=True):
             array[places] = values[chosen]
         self.n_held = n_after
         return chosen
