@@ -55,12 +55,13 @@ class ActiveSet:
     tally
         Runs the passes over all rows that hold none.
     cached
-        The cache, in whose memory rows are held.
+        The cache; rows are held in its memory, and in that of what is kept of all rows.
     """
 
     def __init__(self, tally: Tally, cached: CachedSource) -> None:
         self.tally, self.passes, self.cached = tally, tally.passes, cached
-        self.room_bytes = cached.budget_bytes
+        self.cache_bytes = cached.budget_bytes
+        self.room_bytes = self.cache_bytes + self.passes.keep_bytes
         self._before: F64 | None = None  # centers of the last pass of any kind
         self._held: _Held | None = None
         self._sums: PartialSums | None = None
@@ -139,11 +140,12 @@ class ActiveSet:
         if self._estimate is not None:
             lasts, at = self._estimate
             if lasts * at < self._least_lasting() * pace.max():
-                self.cached.budget_bytes = self.room_bytes
+                self.cached.budget_bytes = self.cache_bytes
                 return None
             share = self._n_fitting(n_groups) / self.passes.source.shape[0]
             self.cached.forget()
             self.cached.budget_bytes = 0
+            self.tally.forget()
         order = order_neighbors(centers, panel_width(len(centers)))
         return ActivePass(prepare(centers, frame, order), n_groups, pace, share)
 
@@ -155,7 +157,7 @@ class ActiveSet:
     def _least_lasting(self) -> float:
         """Return for how many iterations a hold must last to save more than the cache does."""
         n_rows, n_features = self.passes.source.shape
-        cached = self.room_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
+        cached = self.cache_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
         return max(LEAST_GAIN / (1.0 - cached) - 1.0, 1.0)
 
 

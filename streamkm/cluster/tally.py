@@ -73,6 +73,10 @@ class Tally:
             refuse_new_bad(part)
         return found, {"rows_moved": n_moved}
 
+    def forget(self) -> None:
+        """Leave the memory to others; the next pass begins anew."""
+        self._kept = [None] * len(self._kept)
+
     def _begin(self, model: int, centers: F64) -> _Kept | None:
         """Return what is kept for a model; anew where it has another number of centers."""
         found = self._kept[model]

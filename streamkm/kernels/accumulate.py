@@ -9,11 +9,11 @@ import numpy as np
 from streamkm.kernels.assign import assign, assign_tile
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
 from streamkm.kernels.compiled import ONE, ZERO, compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
+from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, move_rows, rounders
 from streamkm.kernels.frame import Frame, FrameArrays
 from streamkm.kernels.lloyd import Grids, PartialSums, add_by_label
 from streamkm.kernels.panels import make_scratch
-from streamkm.kernels.tile import readable, see_tile, tile_rows
+from streamkm.kernels.tile import load_tile, readable, see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, I64, Rows
 
@@ -30,7 +30,8 @@ class SumsAccumulator:
         self.grids, self.view = grids, frame.view
         self.counts = np.zeros(n_clusters, np.int64)
         self.sums = ExactSum.zeros((n_clusters, len(frame.shift)), grids.sums)
-        self.scratch = np.zeros(self.sums.limbs.shape)
+        n_limbs, _, n_features = self.sums.limbs.shape
+        self.scratch = np.zeros((n_limbs, n_clusters + 1, n_features))  # the last: no cluster's
         self.constants = rounders(grids.sums)
         self.weights: ExactSum | None = None
         if grids.weights is not None:
@@ -47,15 +48,20 @@ class SumsAccumulator:
         _sum_block(native, table, weights, labels, self.view.arrays, self._arrays())
         self._count(rows, weights, labels)
 
-    def move(self, rows: Rows, weights: F64 | None, old: I32, new: I32) -> None:
-        """Add what a block's new labels change; a row whose old one is negative was in no sum."""
+    def move(self, rows: Rows, weights: F64 | None, old: I32, new: I32) -> int:
+        """Add what a block's new labels change; return how many rows have another one.
+
+        A row whose old one is negative was in no sum.
+        """
         moved = np.flatnonzero(old != new)
         if not len(moved):
-            return
+            return 0
         native, table = readable(rows)
-        _move_block(native, table, weights, old, new, self.view.arrays, self._arrays())
+        _move_block(native, table, weights, moved, old, new, self.view.arrays, self._arrays())
         mass = None if weights is None else weights[moved]
-        self._count(rows[moved], mass, new[moved], old[moved])
+        seen = rows if self.squares is None else rows[moved]
+        self._count(seen, mass, new[moved], old[moved])
+        return len(moved)
 
     def _arrays(self) -> SumArrays:
         return self.scratch, self.sums.limbs, self.grids.sums, self.constants
@@ -123,7 +129,7 @@ def _lloyd_block(
 ) -> None:  # pragma: no cover - compiled
     scratch, limbs, exponents, constants = sums
     found = make_scratch(centers)
-    step = len(found[1])
+    step = len(found[0])
     tile = np.empty((step, limbs.shape[2]))
     since_flush = 0
     for start in range(0, len(rows), step):
@@ -141,37 +147,33 @@ def _lloyd_block(
 
 @compiled
 def _move_block(
-    rows: Rows, table: F32 | None, weights: F64 | None, old: I32, new: I32,
+    rows: Rows, table: F32 | None, weights: F64 | None, moved: I64, old: I32, new: I32,
     view: ViewArrays, sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Take rows back from where they were and add them where they are.
-
-    Rounding on a grid is even: what was added is taken back to the bit.
-    """
+    """Take rows back from where they were and add them where they are."""
     scratch, limbs, exponents, constants = sums
     step = min(tile_rows(limbs.shape[2], 1), MOVED_ROWS)
     tile = np.empty((step, limbs.shape[2]))
     here, there = np.empty(step, np.int32), np.empty(step, np.int32)
-    n, since_flush = ZERO, ZERO
-    for i in range(len(rows)):
-        if old[i] != new[i]:
-            see_tile(rows, i, ONE, table, view, tile[n : n + 1])
-            _weigh(tile[n : n + 1], 1, weights, i)
-            here[n], there[n] = new[i], old[i]
-            n += 1
-        if n == step or (n > 0 and i == len(rows) - 1):
-            add_rows(tile, n, here, scratch, constants)
-            for q in range(n):
-                for j in range(tile.shape[1]):
-                    tile[q, j] = -tile[q, j]
-            add_rows(tile, n, there, scratch, constants)
-            since_flush += 2 * n
-            n = ZERO
-            if since_flush > FLUSH_ROWS - 2 * step:
-                flush(scratch, limbs, exponents)
-                since_flush = ZERO
-    if since_flush > 0:
-        flush(scratch, limbs, exponents)
+    since_flush = ZERO
+    is_plain = view[4]
+    for start in range(0, len(moved), step):
+        n = min(step, len(moved) - start)
+        for q in range(n):
+            i, row = moved[start + q], tile[q : q + 1]
+            if is_plain:
+                load_tile(rows, i, ONE, table, row)
+            else:
+                see_tile(rows, i, ONE, table, view, row)
+            if weights is not None:
+                _weigh(row, 1, weights, i)
+            here[q], there[q] = new[i], old[i]
+        move_rows(tile, n, here, there, scratch, constants)
+        since_flush += 2 * n
+        if since_flush > FLUSH_ROWS - 2 * step:
+            flush(scratch, limbs, exponents)
+            since_flush = ZERO
+    flush(scratch, limbs, exponents)
 
 
 @compiled

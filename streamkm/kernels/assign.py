@@ -18,8 +18,9 @@ import numpy as np
 from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_finite, compiled_reordered
 from streamkm.kernels.frame import FrameArrays, frame_block
-from streamkm.kernels.panels import Scratch, make_scratch, score_panels
+from streamkm.kernels.panels import Lanes, Scratch, make_scratch, score_panels
 from streamkm.kernels.tile import readable, see_tile
+from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, Rows
 
 UNIT: Final = 2.0**-24
@@ -74,7 +75,7 @@ def _assign_block(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     scratch = make_scratch(centers)
-    step = len(scratch[1])
+    step = len(scratch[0])
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
         assign_tile(rows, start, n, table, frame, centers, scratch, labels, sq_dist)
@@ -93,26 +94,71 @@ def assign_tile(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Label rows `start` to `start + n` of a block."""
-    exact, doubled, norms, max_norm, panels, _, slots = centers
-    framed, squares, addresses, _, found, scores, wide = scratch
+    exact, _, _, max_norm, panels, _, slots = centers
+    framed, squares, addresses, _, found, _, wide, _, _ = scratch
     frame_block(rows, start, n, table, frame, wide, framed, squares)
     score_panels(addresses, n, centers, (ZERO, len(panels)), scratch)
-    low, next_low, slot = found
-    slope, least = error_slope(exact.shape[1], max_norm)
+    slot = found[2]
     for i in range(n):
-        gap, size = next_low[i] - low[i], np.sqrt(squares[i])
-        label, distance = slots[slot[i]], -1.0
-        if not (gap > size * slope + least and size < SAFE_SIZE):  # NaN is neither
+        labels[start + i] = slots[slot[i]]
+    if _keep_margins(n, squares, error_slope(exact.shape[1], max_norm), found) > 0:
+        _decide_close(rows, start, n, table, frame, centers, scratch, labels)
+    if len(sq_dist) > 0:
+        _measure(rows, start, n, table, frame[2], wide, exact, labels, sq_dist)
+
+
+@compiled
+def _keep_margins(
+    n: int, squares: F32, line: tuple[np.float32, np.float32], found: Lanes
+) -> int:  # pragma: no cover - compiled
+    """Write over the best scores by how much more than rounding they are ahead.
+
+    Returns how many are not ahead: hardly any, so that who looks for them need not often.
+    """
+    low, next_low, _ = found
+    slope, least = line
+    n_close = ZERO
+    for i in range(n):
+        size = np.sqrt(squares[i])
+        margin = (next_low[i] - low[i]) - (size * slope + least)
+        low[i] = margin if size < SAFE_SIZE else -least
+        n_close += not low[i] > 0.0  # NaN is not
+    return n_close
+
+
+@compiled
+def _decide_close(
+    rows: Rows, start: int, n: int, table: F32 | None, frame: FrameArrays,
+    centers: CenterArrays, scratch: Scratch, labels: I32,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Decide in float64 where the nearest center is not far enough ahead."""
+    exact, doubled, norms, max_norm = centers[:4]
+    framed, squares, scores, wide = scratch[0], scratch[1], scratch[5], scratch[6]
+    margin = scratch[4][0]
+    for i in range(n):
+        if not margin[i] > 0.0:
             see_tile(rows, start + i, ONE, table, frame[2], wide)
             score_row(framed[i], doubled, norms, scores)
+            size = np.sqrt(squares[i])
             bound = error_bound(size, exact.shape[1], max_norm)
-            label, distance = decide(scores, bound, size, wide[0], exact)
-        labels[start + i] = label
-        if len(sq_dist) > 0:
-            if distance < 0.0:
-                see_tile(rows, start + i, ONE, table, frame[2], wide)
-                distance = distance_between(wide[0], exact[label])
-            sq_dist[start + i] = distance
+            labels[start + i] = decide(scores, bound, size, wide[0], exact)
+
+
+@compiled
+def _measure(
+    rows: Rows, start: int, n: int, table: F32 | None, view: ViewArrays, wide: F64, exact: F64,
+    labels: I32, sq_dist: F64,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Fill the squared distances of labeled rows to their centers."""
+    is_raw = table is None and view[4]
+    for i in range(start, start + n):
+        if labels[i] < 0:
+            sq_dist[i] = np.nan
+        elif is_raw:
+            sq_dist[i] = distance_between(rows[i], exact[labels[i]])
+        else:
+            see_tile(rows, i, ONE, table, view, wide)
+            sq_dist[i] = distance_between(wide[0], exact[labels[i]])
 
 
 @compiled_reordered
@@ -209,25 +255,23 @@ def near_best(scores: F32, bound: float) -> tuple[float, int, int]:  # pragma: n
 @compiled
 def decide(
     scores: F32, bound: float, size: float, x: F64, exact: F64
-) -> tuple[int, float]:  # pragma: no cover - compiled
-    """Return the label and its squared distance, or -1.0 for a distance not taken."""
+) -> int:  # pragma: no cover - compiled
+    """Return the label, by squared distances in float64 where scores are close; -1 for none."""
     is_safe = size < 1e15 and bound < 1e30  # NaN is neither
     threshold, count, last = near_best(scores, bound)
     if is_safe and count == 1:
-        return last, -1.0
+        return last
     label, smallest = -1, np.inf
     for k in range(len(scores)):
         if not is_safe or scores[k] <= threshold:
             distance = distance_between(x, exact[k])
             if distance < smallest:
                 label, smallest = k, distance
-    if label < 0:
-        smallest = np.nan
-    return label, smallest
+    return label
 
 
 @compiled
-def distance_between(x: F64, center: F64) -> float:  # pragma: no cover - compiled
+def distance_between(x: Rows, center: F64) -> float:  # pragma: no cover - compiled
     """Squared Euclidean distance in float64, in one fixed order of additions."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
     n = len(x)

@@ -70,7 +70,7 @@ def _bounded_block(
     """Go through a block; rows that fail their bounds are framed and scored by the tile."""
     is_first, group_width = layout
     scratch = make_scratch(centers)
-    step, n_groups = len(scratch[1]), known[2].shape[1]
+    step, n_groups = len(scratch[0]), known[2].shape[1]
     shape = (step, n_groups)
     found = (
         np.empty(step, np.int64), np.empty(step, np.int32), np.empty(step, np.float32),

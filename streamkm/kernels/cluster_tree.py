@@ -148,7 +148,7 @@ def _walk_row(
         right = left + 1
         a, b = _score_two(framed, doubled[left], doubled[right])
         scores[0], scores[1] = norms[left] + a, norms[right] + b
-        side, _ = decide(scores, bound, size, x, exact[left : right + 1])
+        side = decide(scores, bound, size, x, exact[left : right + 1])
         if side < 0:
             return -1
         node = left + side

@@ -160,6 +160,38 @@ def add_rows(
 
 
 @compiled
+def move_rows(
+    rows: F64, n_rows: int, new: I32, old: I32, scratch: F64, constants: F64
+) -> None:  # pragma: no cover - compiled
+    """Take rows from the sums of their old labels and add them to those of their new ones.
+
+    Rounding on a grid is even: what was added is taken back to the bit. As
+    `add_rows`, but `scratch` has one place more for the rows of no sum, which
+    are those with a label of -1.
+    """
+    n_features = rows.shape[1]
+    if len(constants) == 1:
+        for i in range(n_rows):
+            into, out = scratch[0, new[i]], scratch[0, old[i]]
+            for j in range(n_features):
+                into[j] += rows[i, j]
+                out[j] -= rows[i, j]
+        return
+    high_constant, low_constant = constants[0], constants[1]
+    for i in range(n_rows):
+        high, low = scratch[0, new[i]], scratch[1, new[i]]
+        old_high, old_low = scratch[0, old[i]], scratch[1, old[i]]
+        for j in range(n_features):
+            value = rows[i, j]
+            top = (value + high_constant[j]) - high_constant[j]
+            rest = ((value - top) + low_constant[j]) - low_constant[j]
+            high[j] += top
+            low[j] += rest
+            old_high[j] -= top
+            old_low[j] -= rest
+
+
+@compiled
 def flush(scratch: F64, limbs: I64, exponents: I32) -> None:  # pragma: no cover - compiled
     """Move float64 accumulators into integer limbs, carry, and clear them."""
     n_limbs, n_labels, n_features = limbs.shape

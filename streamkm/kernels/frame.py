@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 
 from streamkm.kernels.compiled import ONE, compiled, compiled_reordered
-from streamkm.kernels.register_tile import TILE_ROWS
 from streamkm.kernels.tile import see_tile
 from streamkm.kernels.view import AS_THEY_ARE, View, ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
 
 FRAMED_VALUES: Final = 1 << 16  # 256 KiB of float32: the tile stays in L2 beside a panel
 PADDED_FROM: Final = 512
+WHOLE_TILES: Final = 48  # rows: a multiple of 6, of 12, and of 16
+LEAST_TILE: Final = 16
 MOST_FRAMED_ROWS: Final = 192  # their best scores stay in L1
 
 # What compiled code takes of a `Frame`: shift, scale, view, and the shift in float32 where rows
@@ -80,9 +81,10 @@ class Frame:
 
 @compiled
 def framed_rows(n_features: int) -> int:  # pragma: no cover - compiled
-    """Return the rows of a framed tile: a multiple of what register tiles take, at least that."""
+    """Return the rows of a framed tile: where it may be, a multiple of what all tiles take."""
     n_rows = min(FRAMED_VALUES // n_features, MOST_FRAMED_ROWS)
-    return max(n_rows // TILE_ROWS * TILE_ROWS, TILE_ROWS)
+    unit = WHOLE_TILES if n_rows >= WHOLE_TILES else LEAST_TILE
+    return max(n_rows // unit * unit, LEAST_TILE)
 
 
 @compiled
@@ -109,24 +111,22 @@ def frame_block(
     """Do as `frame_rows` for `n` rows from `start`: the common cases without a view a row."""
     _, scale, view, single = frame
     if table is None and view[4] and len(single) > 0:
-        factor = np.float32(scale)
-        for i in range(n):
-            for j in range(len(single)):
-                framed[i, j] = (np.float32(rows[start + i, j]) - single[j]) * factor
-        square_rows(framed, n, len(single), squares)
+        _frame_single(rows, start, n, single, np.float32(scale), framed, squares)
     else:
         frame_rows(rows, np.arange(start, start + n), table, frame, wide, framed, squares)
 
 
 @compiled_reordered
-def square_rows(
-    framed: F32, n: int, n_features: int, squares: F32
+def _frame_single(
+    rows: Rows, start: int, n: int, shift: F32, factor: np.float32, framed: F32, squares: F32
 ) -> None:  # pragma: no cover - compiled
-    """Fill the squared lengths of framed rows."""
+    """Frame rows in float32, and take their squared lengths on the way."""
     for i in range(n):
         total = np.float32(0.0)
-        for j in range(n_features):
-            total += framed[i, j] * framed[i, j]
+        for j in range(len(shift)):
+            value = (np.float32(rows[start + i, j]) - shift[j]) * factor
+            framed[i, j] = value
+            total += value * value
         squares[i] = total
 
 

@@ -206,12 +206,12 @@ class KeptAccumulator:
             assign_moved(rows, centers, self.passed.motion, known)
         else:
             label_rows(rows, centers, labels)
-        self.n_moved += int(np.count_nonzero(labels != old))
         self.change.n_bad += int(np.count_nonzero(labels < 0))
-        if (old < 0).all():
+        if old[0] < 0 and (old < 0).all():
             self.change.add_labeled(rows, weights, labels)
+            self.n_moved += int(np.count_nonzero(labels >= 0))
         else:
-            self.change.move(rows, weights, old, labels)
+            self.n_moved += self.change.move(rows, weights, old, labels)
 
     def result(self) -> KeptSums:
         """Return what was added so far."""

@@ -75,7 +75,7 @@ def _members_block(
     exact = centers[0]
     n_rows, n_features = len(rows), exact.shape[1]
     found = make_scratch(centers)
-    step = len(found[1])
+    step = len(found[0])
     tile = np.empty((step, n_features))
     none = np.empty(0)
     since_flush = 0

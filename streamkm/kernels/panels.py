@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from streamkm.kernels.centers import LARGEST, CenterArrays
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import ZERO, compiled
+from streamkm.kernels.dot_tile import DOT_CENTERS, DOT_ROWS, score_dots
 from streamkm.kernels.frame import framed_rows, framed_stride
-from streamkm.kernels.register_tile import (
-    LANES,
-    NARROW_ROWS,
-    NARROW_WIDTH,
-    WIDE_ROWS,
-    narrow_tile,
-    settle_narrow,
-    settle_wide,
-    wide_tile,
+from streamkm.kernels.register_tile import LANES, N_ROWS, register_tile, settle
+from streamkm.kernels.row_tile import (
+    MOST_CENTERS,
+    TILE_LANES,
+    find_best,
+    lay_columns,
+    score_columns,
 )
 from streamkm.typing import F32, F64, I32, I64
 
+# Which tile is the fastest, as measured: along the features for few centers of many features, a
+# lane a row where the features of a tile and the centers fit in L1 and L2, else a lane a center.
+WIDE: Final = 256
+LINE: Final = 64  # bytes
+FEW_CENTERS: Final = 32
+FEW_PRODUCTS: Final = 1 << 14
+
 # What rows are framed and scored in: framed rows and their squared lengths; the addresses of the
-# rows to score; best, second and index of each lane; those of all lanes; one row's scores; and
-# a row in float64.
+# rows to score; best, second and index of each lane; those of all lanes; one row's scores;
+# a row in float64; the columns of a row tile, and its scores; and in which parts few centers are
+# taken, and where they are.
 Lanes = tuple[F32, F32, I32]
-Scratch = tuple[F32, F32, I64, Lanes, Lanes, F32, F64]
+Scratch = tuple[F32, F32, I64, Lanes, Lanes, F32, F64, tuple[F32, F32], tuple[I64, I64]]
 
 
 @compiled
 def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compiled
     """Return the scratch of as many rows as a tile has; its rows are to be scored in order."""
-    n_features, n_clusters, panels = centers[0].shape[1], len(centers[0]), centers[4]
+    n_clusters, n_features = centers[0].shape
     step, stride = framed_rows(n_features), framed_stride(n_features)
-    lanes = (step, min(LANES, panels.shape[2]))
-    framed = np.zeros((step, stride), np.float32)
-    addresses = np.empty(step, np.int64)
+    room = step + TILE_LANES  # tiles of rows are full, the last one with copies
+    lanes = (room, LANES)
+    framed = at_line(step * stride).reshape((step, stride))
+    framed[:] = 0.0
+    addresses = np.empty(room, np.int64)
     for i in range(step):
         addresses[i] = row_address(framed, i)
     return (
@@ -41,10 +52,40 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
         np.empty(step, np.float32),
         addresses,
         (np.empty(lanes, np.float32), np.empty(lanes, np.float32), np.empty(lanes, np.int32)),
-        (np.empty(step, np.float32), np.empty(step, np.float32), np.empty(step, np.int32)),
+        (np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.int32)),
         np.empty(n_clusters, np.float32),
         np.empty((1, n_features)),
+        (
+            at_line(min(n_features, WIDE) * TILE_LANES).reshape((-1, TILE_LANES)),
+            at_line(n_clusters * TILE_LANES).reshape((n_clusters, TILE_LANES)),
+        ),
+        _make_parts(centers),
     )
+
+
+@compiled
+def _make_parts(centers: CenterArrays) -> tuple[I64, I64]:  # pragma: no cover - compiled
+    """Return where parts of the centers begin, by slot, and where in memory each center does."""
+    doubled, packed, order = centers[1], centers[4], centers[6]
+    n_clusters, d = doubled.shape
+    width = packed.shape[2]
+    edges = cut(n_clusters, width, DOT_CENTERS if d >= WIDE else MOST_CENTERS)
+    places = np.empty(n_clusters, np.int64)
+    for slot in range(n_clusters):
+        if d >= WIDE:
+            places[slot] = doubled.ctypes.data + 4 * d * order[slot]
+        else:
+            begin = slot // width * width
+            places[slot] = packed.ctypes.data + 4 * (begin * d + slot - begin)
+    return edges, places
+
+
+@compiled
+def at_line(n: int) -> F32:  # pragma: no cover - compiled
+    """Return float32 numbers that begin with a cache line: no vector of them lies in two."""
+    room = np.empty(n + LINE // 4, np.float32)
+    skipped = -room.ctypes.data % LINE // 4
+    return room[skipped : skipped + n]
 
 
 @compiled
@@ -70,31 +111,100 @@ def score_panels(
     scratch
         Its fifth part holds the results.
     """
+    n_features, width = centers[4].shape[1:]
+    slots = (panels[0] * width, min(panels[1] * width, len(centers[0])))
+    n_centers = slots[1] - slots[0]
+    if n_features >= WIDE and n_centers <= FEW_CENTERS:
+        _score_by_features(addresses, n, centers, slots, scratch)
+    elif n_features < WIDE and n_centers * n_features <= FEW_PRODUCTS:
+        _score_by_rows(addresses, n, centers, slots, scratch)
+    else:
+        _score_by_centers(addresses, n, centers, panels, scratch)
+
+
+@compiled
+def _score_by_features(
+    addresses: I64, n: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch
+) -> None:  # pragma: no cover - compiled
+    """Score with lanes along the features, in parts of nearly equal size."""
+    d, norms, scores = centers[1].shape[1], centers[5].ctypes.data, scratch[7][1]
+    edges, places = scratch[8]
+    first, last = slots
+    begin, end = np.searchsorted(edges, first), np.searchsorted(edges, last)
+    low, next_low, slot = scratch[4]
+    x, c, s = addresses.ctypes.data, places.ctypes.data, scores.ctypes.data
+    u, v, w = low.ctypes.data, next_low.ctypes.data, slot.ctypes.data
+    fill_up(addresses, n)
+    for i in range(0, n, TILE_LANES):
+        for row in range(0, min(TILE_LANES, n - i), DOT_ROWS):
+            for e in range(begin, end):
+                k, part = edges[e], edges[e + 1] - edges[e]
+                out = s + 4 * ((k - first) * TILE_LANES + row)
+                score_dots(x + 8 * (i + row), c + 8 * k, norms + 4 * k, d, part, out, TILE_LANES)
+        find_best(s, last - first, first, u + 4 * i, v + 4 * i, w + 4 * i)
+
+
+@compiled
+def _score_by_rows(
+    addresses: I64, n: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch
+) -> None:  # pragma: no cover - compiled
+    """Score with a lane a row."""
+    norms = centers[5].ctypes.data
+    columns, scores = scratch[7]
+    edges, places = scratch[8]
+    low, next_low, slot = scratch[4]
+    d, width = centers[4].shape[1], centers[4].shape[2]
+    first, last = slots
+    begin, end = np.searchsorted(edges, first), np.searchsorted(edges, last)
+    x, q, s = addresses.ctypes.data, columns.ctypes.data, scores.ctypes.data
+    u, v, w = low.ctypes.data, next_low.ctypes.data, slot.ctypes.data
+    fill_up(addresses, n)
+    for i in range(0, n, TILE_LANES):
+        lay_columns(x + 8 * i, d, q)
+        for e in range(begin, end):
+            k, part = edges[e], edges[e + 1] - edges[e]
+            out = s + 4 * (k - first) * TILE_LANES
+            score_columns(q, places[k], norms + 4 * k, width, d, part, out)
+        find_best(s, last - first, first, u + 4 * i, v + 4 * i, w + 4 * i)
+
+
+@compiled
+def cut(n: int, width: int, most: int) -> I64:  # pragma: no cover - compiled
+    """Cut every `width` of `n` centers into parts of nearly equal size, of at most so many."""
+    edges = [ZERO]
+    while edges[-1] < n:
+        left = min(edges[-1] // width * width + width, n) - edges[-1]
+        edges.append(edges[-1] - (-left // -(-left // most)))
+    return np.array(edges)
+
+
+@compiled
+def fill_up(addresses: I64, n: int) -> None:  # pragma: no cover - compiled
+    """Let a last tile that is not full score one row several times."""
+    for i in range(n, min(n + TILE_LANES, len(addresses))):
+        addresses[i] = addresses[n - 1]
+
+
+@compiled
+def _score_by_centers(
+    addresses: I64, n: int, centers: CenterArrays, panels: tuple[int, int], scratch: Scratch
+) -> None:  # pragma: no cover - compiled
+    """Score with a lane a center, panel by panel."""
     packed, norms = centers[4], centers[5]
     lanes, found = scratch[3], scratch[4]
     d, width = packed.shape[1], packed.shape[2]
-    is_narrow = width == NARROW_WIDTH
-    n_rows = NARROW_ROWS if is_narrow else WIDE_ROWS
     best, second, index = lanes
     best[:n] = LARGEST
     second[:n] = LARGEST
     index[:n] = 0
-    for i in range(n, -(-n // n_rows) * n_rows):
-        addresses[i] = addresses[n - 1]
+    fill_up(addresses, n)
     x, p, q = addresses.ctypes.data, packed.ctypes.data, norms.ctypes.data
     b, s, k = best.ctypes.data, second.ctypes.data, index.ctypes.data
     for panel in range(panels[0], panels[1]):
         first = panel * width
         place, norm = p + 4 * first * d, q + 4 * first
-        for i in range(0, n, n_rows):
-            rows, lane = x + 8 * i, 4 * i * best.shape[1]
-            if is_narrow:
-                narrow_tile(rows, place, norm, d, first, b + lane, s + lane, k + lane)
-            else:
-                wide_tile(rows, place, norm, d, first, b + lane, s + lane, k + lane)
+        for i in range(0, n, N_ROWS):
+            rows, lane = x + 8 * i, 4 * i * LANES
+            register_tile(rows, place, norm, d, first, b + lane, s + lane, k + lane)
     low, next_low, slot = found
-    u, v, w = low.ctypes.data, next_low.ctypes.data, slot.ctypes.data
-    if is_narrow:
-        settle_narrow(n, b, s, k, u, v, w)
-    else:
-        settle_wide(n, b, s, k, u, v, w)
+    settle(n, b, s, k, low.ctypes.data, next_low.ctypes.data, slot.ctypes.data)

@@ -2,7 +2,7 @@
 
 A score is norm + sum_l x_l * p_l. Plain loops leave the accumulators in memory;
 here they are LLVM vectors, one lane a center, that stay in registers over all
-features: six rows times two vectors, or twelve times one. Every platform that
+features: six rows times two vectors, or twelve times one wide one. Every platform that
 LLVM knows compiles this; where it has no multiply-add, it multiplies and adds.
 Behind the sums, each lane keeps its best score, the center it belongs to, and
 its second best.
@@ -10,7 +10,7 @@ its second best.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import llvmlite.binding
@@ -22,10 +22,15 @@ from numba.extending import intrinsic
 LANES: Final = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 WIDTH: Final = 16  # centers of a panel
 NARROW_WIDTH: Final = 8  # of the only panel that few centers need
-TILE_ROWS: Final = 12  # rows of a tile are a multiple of both shapes'
+N_ROWS: Final = 6 if LANES == 8 else 12
 UNROLLED: Final = 4
 
 F32_TYPE, I32_TYPE, I64_TYPE = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+
+
+def whole(value: int) -> Any:
+    """Return a constant number."""
+    return ir.Constant(I64_TYPE, value)
 
 
 class Lanes:
@@ -59,16 +64,37 @@ class Lanes:
         lanes = ir.Constant(ir.VectorType(I32_TYPE, self.n), [0] * self.n)
         return self.b.shuffle_vector(first, undefined, lanes)
 
+    def shuffled(self, low: Any, high: Any, lanes: list[int]) -> Any:
+        """Return lanes of two vectors; those of the second are counted on."""
+        return self.b.shuffle_vector(low, high, ir.Constant(self.ints, lanes))
+
+    def joined(self, pieces: Sequence[Any]) -> Any:
+        """Return one vector of one or two."""
+        if len(pieces) == 1:
+            return pieces[0]
+        lanes = ir.VectorType(I32_TYPE, 2 * self.n)
+        return self.b.shuffle_vector(*pieces, ir.Constant(lanes, list(range(2 * self.n))))
+
+    def total(self, vector: Any) -> Any:
+        """Return the sum of all lanes."""
+        while vector.type.count > 1:
+            low, high = self.halves(vector)
+            vector = self.b.fadd(low, high)
+        return self.b.extract_element(vector, ir.Constant(I32_TYPE, 0))
+
+    def halves(self, vector: Any) -> tuple[Any, Any]:
+        """Return the two halves of a vector."""
+        half = vector.type.count // 2
+        kind, none = ir.VectorType(I32_TYPE, half), ir.Constant(vector.type, ir.Undefined)
+        return (
+            self.b.shuffle_vector(vector, none, ir.Constant(kind, list(range(half)))),
+            self.b.shuffle_vector(vector, none, ir.Constant(kind, list(range(half, 2 * half)))),
+        )
+
     def least(self, vector: Any) -> Any:
         """Return the smallest of all lanes; none may be NaN."""
         while vector.type.count > 1:
-            half = vector.type.count // 2
-            undefined = ir.Constant(vector.type, ir.Undefined)
-            kind = ir.VectorType(I32_TYPE, half)
-            low = self.b.shuffle_vector(vector, undefined, ir.Constant(kind, list(range(half))))
-            high = self.b.shuffle_vector(
-                vector, undefined, ir.Constant(kind, list(range(half, 2 * half)))
-            )
+            low, high = self.halves(vector)
             is_float = vector.type.element == F32_TYPE
             compare = self.b.fcmp_ordered if is_float else self.b.icmp_signed
             vector = self.b.select(compare("<", low, high), low, high)
@@ -80,29 +106,24 @@ class Lanes:
         return self.b.fadd(product, total, flags=("contract",))
 
 
-def _make(n_rows: int, width: int) -> Callable[..., None]:
-    """Return the tile of `n_rows` rows by `width` centers.
+@intrinsic  # type: ignore[untyped-decorator]
+def register_tile(
+    context: Any, rows: Any, panel: Any, norms: Any, n_features: Any,
+    first: Any, best: Any, second: Any, index: Any,
+) -> Any:  # fmt: skip
+    """Merge the scores of N_ROWS rows against a panel into each lane's best two.
 
     Its arguments, all int64: the address of a table of the rows' addresses,
-    (n_rows,), those of the panel (n_features, width) and of its norms (width,),
+    (N_ROWS,), those of the panel (n_features, WIDTH) and of its norms (WIDTH,),
     n_features, the number of its first center, and the addresses of best,
-    second and index, each (n_rows, LANES).
+    second and index, each (N_ROWS, LANES).
     """
-    n_lanes = min(LANES, width)
-    n_vectors = width // n_lanes
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        context: Any, rows: Any, panel: Any, norms: Any, n_features: Any,
-        first: Any, best: Any, second: Any, index: Any,
-    ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _generate(Lanes(builder, n_lanes), n_rows, n_vectors, arguments)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _generate(Lanes(builder, LANES), N_ROWS, WIDTH // LANES, arguments)
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 8), generate
-
-    return tile  # type: ignore[no-any-return]
+    return types.void(*[types.int64] * 8), generate
 
 
 def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
@@ -111,11 +132,11 @@ def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
     floats = F32_TYPE.as_pointer()
     panel, norms = b.inttoptr(panel, floats), b.inttoptr(norms, floats)
     table = b.inttoptr(rows, I64_TYPE.as_pointer())
-    vectors = [_whole(i * v.n) for i in range(n_vectors)]
+    vectors = [whole(i * v.n) for i in range(n_vectors)]
     starts = [v.load(v.at(norms, offset), v.floats) for offset in vectors]
     sums = [[cgutils.alloca_once_value(b, start) for start in starts] for _ in range(n_rows)]
-    row = [b.inttoptr(b.load(v.at(table, _whole(r))), floats) for r in range(n_rows)]
-    width = _whole(v.n * n_vectors)
+    row = [b.inttoptr(b.load(v.at(table, whole(r))), floats) for r in range(n_rows)]
+    width = whole(v.n * n_vectors)
 
     def add_feature(feature: Any) -> None:
         place = v.at(panel, b.mul(feature, width))
@@ -125,12 +146,12 @@ def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
             for center, total in zip(centers, sums[r], strict=True):
                 b.store(v.multiply_add(x, center, b.load(total)), total)
 
-    with cgutils.for_range(b, b.sdiv(n_features, _whole(UNROLLED))) as loop:
-        begin = b.mul(loop.index, _whole(UNROLLED))
+    with cgutils.for_range(b, b.sdiv(n_features, whole(UNROLLED))) as loop:
+        begin = b.mul(loop.index, whole(UNROLLED))
         for step in range(UNROLLED):
-            add_feature(b.add(begin, _whole(step)))
-    done = b.mul(b.sdiv(n_features, _whole(UNROLLED)), _whole(UNROLLED))
-    with cgutils.for_range(b, b.srem(n_features, _whole(UNROLLED))) as loop:
+            add_feature(b.add(begin, whole(step)))
+    done = b.mul(b.sdiv(n_features, whole(UNROLLED)), whole(UNROLLED))
+    with cgutils.for_range(b, b.srem(n_features, whole(UNROLLED))) as loop:
         add_feature(b.add(done, loop.index))
     places = b.inttoptr(best, floats), b.inttoptr(second, floats)
     _keep_best(v, sums, first, (*places, b.inttoptr(index, I32_TYPE.as_pointer())))
@@ -145,7 +166,7 @@ def _keep_best(v: Lanes, sums: list[list[Any]], first: Any, out: tuple[Any, Any,
         for i in range(len(sums[0]))
     ]
     for r, totals in enumerate(sums):
-        best_at, second_at, index_at = (v.at(place, _whole(r * v.n)) for place in out)
+        best_at, second_at, index_at = (v.at(place, whole(r * v.n)) for place in out)
         best, second = v.load(best_at, v.floats), v.load(second_at, v.floats)
         index = v.load(index_at, v.ints)
         for total, center in zip(totals, centers, strict=True):
@@ -160,26 +181,23 @@ def _keep_best(v: Lanes, sums: list[list[Any]], first: Any, out: tuple[Any, Any,
         v.store(index, index_at)
 
 
-def _make_settle(n_lanes: int) -> Callable[..., None]:
-    """Return what finds, for each row, the best two scores of all lanes.
+@intrinsic  # type: ignore[untyped-decorator]
+def settle(
+    context: Any, n_rows: Any, best: Any, second: Any, index: Any,
+    low: Any, next_low: Any, labels: Any,
+) -> Any:  # fmt: skip
+    """Find, for each row, the best two scores of all lanes.
 
     Its arguments, all int64: n_rows, the addresses of best, second and index,
-    each (n_rows, n_lanes), and of the results: best score, second best and the
+    each (n_rows, LANES), and of the results: best score, second best and the
     best one's center, each (n_rows,).
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def settle(
-        context: Any, n_rows: Any, best: Any, second: Any, index: Any,
-        low: Any, next_low: Any, labels: Any,
-    ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _settle(Lanes(builder, n_lanes), arguments)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _settle(Lanes(builder, LANES), arguments)
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7), generate
-
-    return settle  # type: ignore[no-any-return]
+    return types.void(*[types.int64] * 7), generate
 
 
 def _settle(v: Lanes, arguments: Any) -> None:
@@ -189,7 +207,7 @@ def _settle(v: Lanes, arguments: Any) -> None:
         b.inttoptr(address, kind) for address, kind in zip(arguments[1:], kinds, strict=True)
     )
     with cgutils.for_range(b, arguments[0]) as loop:
-        lane = b.mul(loop.index, _whole(v.n))
+        lane = b.mul(loop.index, whole(v.n))
         best = v.load(v.at(best_at, lane), v.floats)
         low = v.least(best)
         is_low = b.fcmp_ordered("==", best, v.spread(low, v.floats))
@@ -201,15 +219,3 @@ def _settle(v: Lanes, arguments: Any) -> None:
         b.store(low, v.at(low_at, loop.index))
         b.store(b.select(is_tie, low, v.least(rest)), v.at(next_at, loop.index))
         b.store(label, v.at(label_at, loop.index))
-
-
-def _whole(value: int) -> Any:
-    return ir.Constant(I64_TYPE, value)
-
-
-WIDE_ROWS: Final = 6 if LANES == 8 else 12
-NARROW_ROWS: Final = 12
-wide_tile = _make(WIDE_ROWS, WIDTH)
-narrow_tile = _make(NARROW_ROWS, NARROW_WIDTH)
-settle_wide = _make_settle(LANES)
-settle_narrow = _make_settle(NARROW_WIDTH)

@@ -106,7 +106,7 @@ def decide_close(
             see_tile(rows, numbers[q], ONE, table, frame[2], wide)
             score_row(framed[q], doubled, norms, scores)
             bound = error_bound(size, exact.shape[1], max_norm)
-            label[q] = decide(scores, bound, size, wide[0], exact)[0]
+            label[q] = decide(scores, bound, size, wide[0], exact)
 
 
 @compiled

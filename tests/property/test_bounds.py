@@ -31,6 +31,7 @@ from tests.helpers import heavy_tailed
 
 ALGORITHMS = ("hamerly", "yinyang", "auto")
 seeds = st.integers(0, 2**32 - 1)
+any_width = st.integers(1, 40) | st.sampled_from([255, 256, 301, 513])  # of every tile
 
 
 def frame_of(X):
@@ -77,7 +78,7 @@ def test_labels_are_those_of_a_full_assignment(dtype, n_clusters, most_groups, r
         before = centers
 
 
-@given(seeds, st.integers(2, 50), st.integers(1, 5), st.integers(1, 40))
+@given(seeds, st.integers(2, 50), st.integers(1, 5), any_width)
 def test_bounds_hold(seed, n_clusters, most_groups, n_features):
     """Each upper bound is one, each lower bound too, by distances in float64."""
     rng = np.random.default_rng(seed)
@@ -100,7 +101,7 @@ def test_bounds_hold(seed, n_clusters, most_groups, n_features):
             assert (others.min(axis=1) >= lower[:, g] * (1 - 1e-12)).all()
 
 
-@given(seeds, st.integers(1, 70), st.integers(1, 40))
+@given(seeds, st.integers(1, 70), any_width)
 def test_the_best_two_scores_of_a_tile(seed, n_clusters, n_features):
     rng = np.random.default_rng(seed)
     centers = rng.normal(size=(n_clusters, n_features))

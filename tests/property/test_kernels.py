@@ -60,6 +60,27 @@ def test_near_ties_are_decided_as_in_float64(rows, n_clusters):
     np.testing.assert_array_equal(labels, reference_labels(rows, centers))
 
 
+SHAPES = [(1, 1), (3, 7), (16, 20), (64, 65), (100, 170), (255, 9), (256, 3), (300, 31), (300, 33)]
+
+
+@pytest.mark.parametrize(("n_features", "n_clusters"), SHAPES)
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_every_tile_labels_as_float64(n_features, n_clusters, dtype):
+    """Lanes of features, rows or centers, none of them full, and ties among whole numbers."""
+    rng = np.random.default_rng(n_features)
+    values = rng.integers(0, 4 if n_features < 9 else 250, (n_clusters + 230, n_features))
+    rows = values[n_clusters:].astype(dtype)
+    centers = values[:n_clusters].astype(np.float64)
+    centers[n_clusters // 2 :: 3] = centers[0]
+    ready = prepare(centers, summary_of(rows).frame(), rng.permutation(n_clusters))
+    for stop in (1, 15, 33, 230):
+        labels, sq_dist = assign(rows[:stop], ready)
+        expected = reference_labels(rows[:stop], centers)
+        np.testing.assert_array_equal(labels, expected)
+        wide = rows[:stop].astype(np.float64)
+        np.testing.assert_array_equal(sq_dist, ((wide - centers[expected]) ** 2).sum(axis=1))
+
+
 def test_centers_that_differ_by_less_than_float32_are_told_apart(rng):
     rows = rng.normal(size=(2000, 5))
     base = rng.normal(size=5)
