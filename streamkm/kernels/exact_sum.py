@@ -80,7 +80,7 @@ class ExactSum:
         """Return the sum as float64, within one or two units in the last place."""
         total = np.zeros(self.limbs.shape[1:])
         for limb, exponent in zip(self.limbs[::-1], self.exponents[::-1], strict=True):
-            total += np.ldexp(limb.astype(np.float64), exponent)
+            total += limb * np.ldexp(1.0, exponent)  # exact: a power of two
         return total
 
 
