@@ -139,13 +139,15 @@ class ActiveSet:
         share = 0.0
         if self._estimate is not None:
             lasts, at = self._estimate
-            if lasts * at < self._least_lasting() * pace.max():
+            if lasts * at >= self._least_lasting() * pace.max():
+                share = self._n_fitting(n_groups) / self.passes.source.shape[0]
+                self.cached.forget()
+                self.cached.budget_bytes = 0
+                self.tally.forget()
+            else:
                 self.cached.budget_bytes = self.cache_bytes
-                return None
-            share = self._n_fitting(n_groups) / self.passes.source.shape[0]
-            self.cached.forget()
-            self.cached.budget_bytes = 0
-            self.tally.forget()
+                if pace.max() > at / 2.0:
+                    return None  # what was measured still tells
         order = order_neighbors(centers, panel_width(len(centers)))
         return ActivePass(prepare(centers, frame, order), n_groups, pace, share)
 

@@ -33,12 +33,11 @@ def blobs() -> streamkm.Dataset:
     return streamkm.convert(rows.astype(np.float32), "blobs.zarr")
 
 
-def cached(share: float) -> None:
-    """Let every fit have a cache of this share of its rows."""
+def cached(share: float, X) -> None:
+    """Let every fit have this share of the bytes of its rows for all that it holds of them."""
 
     def plan(limit, *args, **more):
-        full = plan_memory(limit, *args, **more)
-        return replace(full, cache_bytes=int(share * more["data_bytes"]))
+        return replace(plan_memory(limit, *args, **more), cache_bytes=int(share * X.nbytes))
 
     passes_module.plan_memory = plan
 
@@ -121,7 +120,7 @@ def passes() -> None:
         start = start_of(X, k)
         centers = trajectory(X.astype(np.float64), start)
         for share in SHARES:
-            cached(share)
+            cached(share, X)
             fitted = model(store, start, "auto")
             ours = full_passes(fitted)
             best = best_possible(X.astype(np.float64), centers, share)
@@ -133,7 +132,7 @@ def seconds() -> None:
     head("data", "K", "rows held", "plain Lloyd s", "auto s", "times as fast", "range")
     for name, k, store, X in cases({"CIFAR-10": (3, 10), "MNIST": (64, 256)}):
         start = start_of(X, k)
-        cached(0.1)
+        cached(0.1, X)
         took = []
         for algorithm in ("lloyd", "auto"):
             model(store, start, algorithm)  # compiled
