@@ -15,7 +15,7 @@ from streamkm.cluster.tally import Tally, refuse_new_bad
 from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
-from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
     KeptPass,
@@ -27,6 +27,7 @@ from streamkm.kernels.kept_rows import (
 )
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import moves
+from streamkm.kernels.register_tile import WIDTH
 from streamkm.tasks import fit as tasks
 from streamkm.typing import F64, Json, Rows
 
@@ -129,7 +130,7 @@ class ActiveSet:
         return part.whole
 
     def _plan(self, centers: F64) -> ActivePass | None:
-        """Return how a full pass holds rows; None where it would not pay."""
+        """Return how a full pass holds rows, or measures how long it could; None for neither."""
         self._held = None
         frame, before = self.passes.data.frame, self._before
         if before is None or before.shape != centers.shape:
@@ -148,7 +149,7 @@ class ActiveSet:
                 self.cached.budget_bytes = self.cache_bytes
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
-        order = order_neighbors(centers, panel_width(len(centers)))
+        order = order_neighbors(centers, WIDTH)
         return ActivePass(prepare(centers, frame, order), n_groups, pace, share)
 
     def _n_fitting(self, n_groups: int) -> int:

@@ -220,7 +220,7 @@ def _legacy(seed: int, restart: int) -> np.random.RandomState:
 
 
 def _check(start: Any, shape: tuple[int, int]) -> F64:
-    centers = np.array(start, np.float64)
+    centers = np.array(start, np.float64, order="C")
     if centers.shape != shape:
         raise SourceError(
             f"The shape of the initial centers {centers.shape} does not match "

@@ -166,7 +166,7 @@ def _move_block(
             else:
                 see_tile(rows, i, ONE, table, view, row)
             if weights is not None:
-                _weigh(row, 1, weights, i)
+                _weigh(row, ONE, weights, i)
             here[q], there[q] = new[i], old[i]
         move_rows(tile, n, here, there, scratch, constants)
         since_flush += 2 * n

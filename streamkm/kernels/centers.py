@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.frame import Frame
-from streamkm.kernels.register_tile import NARROW_WIDTH, WIDTH
+from streamkm.kernels.register_tile import WIDTH
 from streamkm.typing import F32, F64, I32, I64
 
 LARGEST: Final = np.float32(3.4e38)
@@ -34,12 +34,12 @@ class Centers:
     frame
         The frame that they were made for.
     panels
-        `scores` as register tiles take them, shape (n_panels, n_features, width):
+        `scores` as register tiles take them, shape (n_panels, n_features, WIDTH):
         side by side, zeros behind the last.
     panel_norms
-        `norms`, shape (n_panels * width,): huge behind the last, which is never best.
+        `norms`, shape (n_panels * WIDTH,): huge behind the last, which is never best.
     slots
-        Which center stands in each place of the panels, shape (n_panels * width,).
+        Which center stands in each place of the panels, shape (n_panels * WIDTH,).
     """
 
     exact: F64
@@ -60,11 +60,6 @@ class Centers:
         )  # fmt: skip
 
 
-def panel_width(n_clusters: int) -> int:
-    """Return how many centers a panel holds."""
-    return NARROW_WIDTH if n_clusters <= NARROW_WIDTH else WIDTH
-
-
 def prepare(centers: F64, frame: Frame, order: I64 | None = None) -> Centers:
     """Frame the centers for float32 scores; O(n_clusters * n_features).
 
@@ -77,25 +72,25 @@ def prepare(centers: F64, frame: Frame, order: I64 | None = None) -> Centers:
     order
         The order of the centers in the panels, shape (n_clusters,); as they come by default.
     """
+    centers = np.ascontiguousarray(centers)  # tiles read rows of them where they lie
     framed = (centers - frame.shift) * frame.scale
     squares = np.einsum("ij,ij->i", framed, framed)
     scores, norms = (-2.0 * framed).astype(np.float32), squares.astype(np.float32)
     n_clusters, n_features = scores.shape
-    width = panel_width(n_clusters)
-    n_panels = -(-n_clusters // width)
-    slots = np.zeros(n_panels * width, np.int32)
+    n_panels = -(-n_clusters // WIDTH)
+    slots = np.zeros(n_panels * WIDTH, np.int32)
     slots[:n_clusters] = np.arange(n_clusters) if order is None else order
-    padded = np.zeros((n_panels * width, n_features), np.float32)
+    padded = np.zeros((n_panels * WIDTH, n_features), np.float32)
     padded[:n_clusters] = scores[slots[:n_clusters]]
-    panel_norms = np.full(n_panels * width, LARGEST, np.float32)
+    panel_norms = np.full(n_panels * WIDTH, LARGEST, np.float32)
     panel_norms[:n_clusters] = norms[slots[:n_clusters]]
     return Centers(
-        exact=np.ascontiguousarray(centers),
+        exact=centers,
         scores=scores,
         norms=norms,
         max_norm=float(np.sqrt(squares.max(initial=0.0))),
         frame=frame,
-        panels=np.ascontiguousarray(padded.reshape(n_panels, width, n_features).transpose(0, 2, 1)),
+        panels=np.ascontiguousarray(padded.reshape(n_panels, WIDTH, n_features).transpose(0, 2, 1)),
         panel_norms=panel_norms,
         slots=slots,
     )

@@ -47,7 +47,7 @@ def _score_dots(v: Lanes, n_centers: int, arguments: Any) -> None:
     b = v.b
     rows, centers, norms, n_features, _, scores, stride = arguments
     x, p = _listed(v, rows, DOT_ROWS), _listed(v, centers, n_centers)
-    starts, out = b.inttoptr(norms, FLOATS), b.inttoptr(scores, FLOATS)
+    ends, out = b.inttoptr(norms, FLOATS), b.inttoptr(scores, FLOATS)
     pairs = [(r, k) for r in range(DOT_ROWS) for k in range(n_centers)]
     zeros = ir.Constant(v.floats, [0.0] * LANES)
     sums = {pair: cgutils.alloca_once_value(b, zeros) for pair in pairs}
@@ -67,7 +67,7 @@ def _score_dots(v: Lanes, n_centers: int, arguments: Any) -> None:
             product = b.fmul(b.load(v.at(x[r], place)), b.load(v.at(p[k], place)))
             b.store(b.fadd(b.load(rest[r, k]), product), rest[r, k])
     for r, k in pairs:
-        score = b.fadd(b.load(v.at(starts, whole(k))), b.load(rest[r, k]))
+        score = b.fadd(b.load(v.at(ends, whole(k))), b.load(rest[r, k]))
         b.store(score, v.at(out, b.mul(stride, whole(k)), whole(r)))
 
 

@@ -15,11 +15,12 @@ import numpy as np
 from streamkm.kernels.accumulate import LloydAccumulator, SumsAccumulator
 from streamkm.kernels.assign import label_rows
 from streamkm.kernels.bounds import assign_moved
-from streamkm.kernels.centers import Centers, panel_width, prepare
+from streamkm.kernels.centers import Centers, prepare
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.kernels.motion import Motion, group_count, motion_of
+from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.settle import RowArrays
 from streamkm.typing import F32, F64, I32, I64, Rows
 
@@ -60,7 +61,7 @@ class KeptRows:
             np.full(n_kept, -1, np.int32),
             np.empty(n_kept if n_groups else 0, np.float32),
             np.empty((n_kept, n_groups), np.float32),
-            order_neighbors(centers, panel_width(len(centers))),
+            order_neighbors(centers, WIDTH),
         )
 
     @property
@@ -88,7 +89,7 @@ def groups_for(algorithm: str, n_clusters: int, n_features: int) -> int:
         return 0
     if algorithm == "hamerly" or (algorithm == "auto" and n_clusters <= FEW_CENTERS):
         return 1
-    n_panels = -(-n_clusters // panel_width(n_clusters))
+    n_panels = -(-n_clusters // WIDTH)
     most = max(n_panels * n_features // LEAST_PRODUCTS, 1)
     return group_count(n_clusters, min(most, MOST_GROUPS))
 

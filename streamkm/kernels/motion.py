@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.centers import CenterArrays, Centers, panel_width
+from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import ZERO, compiled
 from streamkm.kernels.distance_bounds import below, reach_line
 from streamkm.kernels.frame import Frame, FrameArrays, frame_rows
 from streamkm.kernels.panels import make_scratch, score_panels
+from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.view import AS_THEY_ARE
 from streamkm.typing import F32, F64, I32
 
@@ -52,16 +53,15 @@ class Motion:
 
 def group_count(n_clusters: int, most: int) -> int:
     """Return how many groups of whole panels there are, of which at most `most` are wanted."""
-    n_panels = -(-n_clusters // panel_width(n_clusters))
+    n_panels = -(-n_clusters // WIDTH)
     per_group = -(-n_panels // max(most, 1))
     return -(-n_panels // per_group)
 
 
 def group_slots(n_clusters: int, n_groups: int) -> int:
     """Return how many places of the panels a group takes: whole panels."""
-    width = panel_width(n_clusters)
-    n_panels = -(-n_clusters // width)
-    return -(-n_panels // n_groups) * width
+    n_panels = -(-n_clusters // WIDTH)
+    return -(-n_panels // n_groups) * WIDTH
 
 
 def moves(before: F64, after: F64, frame: Frame) -> F64:

@@ -26,6 +26,7 @@ WIDE: Final = 256
 LINE: Final = 64  # bytes
 FEW_CENTERS: Final = 32
 FEW_PRODUCTS: Final = 1 << 14
+MOST_SCORES: Final = FEW_PRODUCTS  # of a row: FEW_CENTERS, or those of one feature
 
 # What rows are framed and scored in: framed rows and their squared lengths; the addresses of the
 # rows to score; best, second and index of each lane; those of all lanes; one row's scores;
@@ -57,7 +58,7 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
         np.empty((1, n_features)),
         (
             at_line(min(n_features, WIDE) * TILE_LANES).reshape((-1, TILE_LANES)),
-            at_line(n_clusters * TILE_LANES).reshape((n_clusters, TILE_LANES)),
+            at_line(min(n_clusters, MOST_SCORES) * TILE_LANES).reshape((-1, TILE_LANES)),
         ),
         _make_parts(centers),
     )
@@ -104,8 +105,8 @@ def score_panels(
     Parameters
     ----------
     addresses
-        Where the rows begin; room for as many as a tile has, of which those
-        behind the first `n` are overwritten.
+        Where the rows begin, with room for TILE_LANES more, which are
+        overwritten.
     panels
         The first, and the one behind the last.
     scratch
@@ -181,7 +182,7 @@ def cut(n: int, width: int, most: int) -> I64:  # pragma: no cover - compiled
 @compiled
 def fill_up(addresses: I64, n: int) -> None:  # pragma: no cover - compiled
     """Let a last tile that is not full score one row several times."""
-    for i in range(n, min(n + TILE_LANES, len(addresses))):
+    for i in range(n, n + TILE_LANES):
         addresses[i] = addresses[n - 1]
 
 

@@ -21,7 +21,6 @@ from numba.extending import intrinsic
 
 LANES: Final = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 WIDTH: Final = 16  # centers of a panel
-NARROW_WIDTH: Final = 8  # of the only panel that few centers need
 N_ROWS: Final = 6 if LANES == 8 else 12
 UNROLLED: Final = 4
 
@@ -133,8 +132,8 @@ def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
     panel, norms = b.inttoptr(panel, floats), b.inttoptr(norms, floats)
     table = b.inttoptr(rows, I64_TYPE.as_pointer())
     vectors = [whole(i * v.n) for i in range(n_vectors)]
-    starts = [v.load(v.at(norms, offset), v.floats) for offset in vectors]
-    sums = [[cgutils.alloca_once_value(b, start) for start in starts] for _ in range(n_rows)]
+    zeros = ir.Constant(v.floats, [0.0] * v.n)
+    sums = [[cgutils.alloca_once_value(b, zeros) for _ in vectors] for _ in range(n_rows)]
     row = [b.inttoptr(b.load(v.at(table, whole(r))), floats) for r in range(n_rows)]
     width = whole(v.n * n_vectors)
 
@@ -154,11 +153,17 @@ def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
     with cgutils.for_range(b, b.srem(n_features, whole(UNROLLED))) as loop:
         add_feature(b.add(done, loop.index))
     places = b.inttoptr(best, floats), b.inttoptr(second, floats)
-    _keep_best(v, sums, first, (*places, b.inttoptr(index, I32_TYPE.as_pointer())))
+    ends = [v.load(v.at(norms, offset), v.floats) for offset in vectors]
+    _keep_best(v, sums, ends, first, (*places, b.inttoptr(index, I32_TYPE.as_pointer())))
 
 
-def _keep_best(v: Lanes, sums: list[list[Any]], first: Any, out: tuple[Any, Any, Any]) -> None:
-    """Merge the scores of a panel into each lane's best two."""
+def _keep_best(
+    v: Lanes, sums: list[list[Any]], norms: list[Any], first: Any, out: tuple[Any, Any, Any]
+) -> None:
+    """Merge the scores of a panel into each lane's best two.
+
+    The norm is added last: before, each addition would round by its size.
+    """
     b = v.b
     numbers = v.spread(b.trunc(first, I32_TYPE), v.ints)
     centers = [
@@ -169,8 +174,8 @@ def _keep_best(v: Lanes, sums: list[list[Any]], first: Any, out: tuple[Any, Any,
         best_at, second_at, index_at = (v.at(place, whole(r * v.n)) for place in out)
         best, second = v.load(best_at, v.floats), v.load(second_at, v.floats)
         index = v.load(index_at, v.ints)
-        for total, center in zip(totals, centers, strict=True):
-            score = b.load(total)
+        for total, norm, center in zip(totals, norms, centers, strict=True):
+            score = b.fadd(b.load(total), norm)
             is_best = b.fcmp_ordered("<", score, best)
             worse = b.select(is_best, best, score)
             second = b.select(b.fcmp_ordered("<", worse, second), worse, second)

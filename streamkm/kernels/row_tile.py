@@ -108,10 +108,10 @@ def _score_columns(v: Lanes, n_centers: int, arguments: Any) -> None:
     b = v.b
     columns, panel, norms, width, n_features, _, scores = arguments
     x, p, out = (b.inttoptr(address, FLOATS) for address in (columns, panel, scores))
-    starts = b.inttoptr(norms, FLOATS)
+    ends = b.inttoptr(norms, FLOATS)
     offsets = [whole(i * LANES) for i in range(N_VECTORS)]
-    begins = [v.spread(b.load(v.at(starts, whole(k))), v.floats) for k in range(n_centers)]
-    sums = [[cgutils.alloca_once_value(b, begin) for _ in offsets] for begin in begins]
+    zeros = ir.Constant(v.floats, [0.0] * LANES)
+    sums = [[cgutils.alloca_once_value(b, zeros) for _ in offsets] for _ in range(n_centers)]
     with cgutils.for_range(b, n_features) as loop:
         column = v.at(x, b.mul(loop.index, whole(TILE_LANES)))
         center = v.at(p, b.mul(loop.index, width))
@@ -121,8 +121,9 @@ def _score_columns(v: Lanes, n_centers: int, arguments: Any) -> None:
             for value, total in zip(values, sums[k], strict=True):
                 b.store(v.multiply_add(value, factor, b.load(total)), total)
     for k, totals in enumerate(sums):
+        norm = v.spread(b.load(v.at(ends, whole(k))), v.floats)  # last: see `register_tile`
         for offset, total in zip(offsets, totals, strict=True):
-            v.store(b.load(total), v.at(out, whole(k * TILE_LANES), offset))
+            v.store(b.fadd(b.load(total), norm), v.at(out, whole(k * TILE_LANES), offset))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -14,11 +14,12 @@ from streamkm import KMeans
 from streamkm.cluster import passes as passes_module
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.active_rows import BINS, ActiveAccumulator, ActivePass, ActiveSums, lasting_of
-from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.lloyd import Grids
+from streamkm.kernels.register_tile import WIDTH
 from tests.helpers import heavy_tailed
 
 
@@ -102,7 +103,7 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
     rng = np.random.default_rng(seed)
     X, centers = blobs(rng, 400, 20), rng.uniform(-6, 6, (20, 6))
     frame = Frame.about(X.mean(axis=0, dtype=np.float64), float(np.abs(X).max()))
-    ready = prepare(centers, frame, order_neighbors(centers, panel_width(20)))
+    ready = prepare(centers, frame, order_neighbors(centers, WIDTH))
     pace = rng.random(20)
     parts = []
     grids = Grids(float_grid(np.abs(X).max(axis=0).astype("f8")), None)

@@ -13,7 +13,7 @@ from streamkm.errors import SourceError
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.assign import assign
 from streamkm.kernels.bounds import assign_moved
-from streamkm.kernels.centers import panel_width, prepare
+from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
@@ -27,6 +27,7 @@ from streamkm.kernels.kept_rows import (
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.motion import group_count, group_slots, motion_of
 from streamkm.kernels.panels import make_scratch, score_panels
+from streamkm.kernels.register_tile import WIDTH
 from tests.helpers import heavy_tailed
 
 ALGORITHMS = ("hamerly", "yinyang", "auto")
@@ -69,7 +70,7 @@ def blank(n_rows, n_groups):
 @pytest.mark.parametrize("most_groups", [1, 64])
 def test_labels_are_those_of_a_full_assignment(dtype, n_clusters, most_groups, rng):
     X = (rng.normal(size=(900, 6)) * 30 + 90).clip(0, 250).astype(dtype)
-    order = order_neighbors(X[:n_clusters].astype("f8"), panel_width(n_clusters))
+    order = order_neighbors(X[:n_clusters].astype("f8"), WIDTH)
     known, before = blank(len(X), group_count(n_clusters, most_groups)), None
     for centers in walk(X.astype("f4"), n_clusters, rng):
         ready = prepare(centers, frame_of(X), order)
@@ -86,7 +87,7 @@ def test_bounds_hold(seed, n_clusters, most_groups, n_features):
     n_clusters = min(n_clusters, len(X))
     n_groups = group_count(n_clusters, most_groups)
     frame, known, before = frame_of(X), blank(len(X), n_groups), None
-    order = order_neighbors(X[:n_clusters], panel_width(n_clusters))
+    order = order_neighbors(X[:n_clusters], WIDTH)
     for centers in walk(X, n_clusters, rng):
         ready = prepare(centers, frame, order)
         assign_bounded(X, ready, before, known)

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.moments import Moments, MomentsAccumulator, first_shift
 from streamkm.kernels.select import SelectedRows
@@ -79,6 +80,24 @@ def test_every_tile_labels_as_float64(n_features, n_clusters, dtype):
         np.testing.assert_array_equal(labels, expected)
         wide = rows[:stop].astype(np.float64)
         np.testing.assert_array_equal(sq_dist, ((wide - centers[expected]) ** 2).sum(axis=1))
+
+
+@pytest.mark.parametrize(("n_features", "n_clusters"), [(200, 2), (300, 2), (300, 40)])
+def test_rows_near_the_mean_are_not_labeled_by_rounding(n_features, n_clusters):
+    """Norms far larger than the products with a row: each rounds once, not once a feature."""
+    centers = np.full((n_clusters, n_features), 0.0705)
+    centers[0], centers[1] = 0.07, -(0.07 - 3e-8)
+    rows = np.full((5, n_features), 1e-7)
+    labels, _ = assign(rows, prepare(centers, Frame(np.zeros(n_features), 1.0)))
+    np.testing.assert_array_equal(labels, reference_labels(rows, centers))
+
+
+@pytest.mark.parametrize("n_features", [20, 300])
+def test_centers_may_lie_column_by_column(n_features, rng):
+    rows = rng.normal(size=(50, n_features))
+    frame = Frame(np.zeros(n_features), 1.0)
+    found = [assign(rows, prepare(c, frame))[0] for c in (rows[:9], np.asfortranarray(rows[:9]))]
+    np.testing.assert_array_equal(*found)
 
 
 def test_centers_that_differ_by_less_than_float32_are_told_apart(rng):
