@@ -25,6 +25,15 @@ PLAIN: Final[dict[str, Any]] = {
     "tmp": Path | None,
 }
 REQUIRED: Final = ("n_clusters",)
+# Help where the library takes what words cannot say, or words what the library does not take.
+SAID: Final = {
+    "init": '"k-means++" (greedy, on the stored sample), "k-means||" (five passes that draw '
+    '2 * n_clusters candidates each), "random" (rows of the data), "gaussian" (normal draws with '
+    "each feature's mean and standard deviation), the path of a saved model, or a .npy file of "
+    "centers, of shape (n_clusters, n_features) and on the scale of --scale.",
+    "columns": "Features to use: their numbers, such as 0:3,7 (which is 0, 1, 2, 7), or the names "
+    "of the store's columns, such as height,girth; all by default.",
+}
 
 
 def derived_parameters(
@@ -32,10 +41,12 @@ def derived_parameters(
 ) -> list[inspect.Parameter]:
     """Return the parameters of a command that calls `function`.
 
-    Their help is that of the docstring, or `said` where a command line takes less.
+    Their help is that of the docstring, or SAID or `said` where a command line differs.
     """
-    helps = parameter_texts(docstring) | said
     hints = get_type_hints(function)
+    is_open = {"columns": True, "init": "gaussian" in words_of(hints.get("init"))}
+    ours = {name: text for name, text in SAID.items() if is_open[name]}
+    helps = parameter_texts(docstring) | ours | said
     out = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in ("self", *skip):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from streamkm.cluster.resume import resume
 from streamkm.cluster.rows import as_rows
 from streamkm.cluster.rundir import RunDir
 from streamkm.data.store import check_replaceable
-from streamkm.errors import StoreError, StoreExistsError
+from streamkm.errors import SourceError, StoreError, StoreExistsError
+from streamkm.sources.fields import listed
+from streamkm.sources.locators import read_columns
 from streamkm.typing import F64
 
 
@@ -29,6 +32,7 @@ def run_fit(
     refuse_taken(model, overwrite)
     if isinstance(parameters.get("init"), Path):
         parameters["init"] = opened(parameters["init"])
+    number_columns(parameters, store)
     with session(running, "fit") as current:
         made = row.load()(
             **parameters,
@@ -40,6 +44,25 @@ def run_fit(
         made.fit(store, like=like)
         made.save(model, overwrite=overwrite)
         current.facts = fit_facts(made, model)
+
+
+def number_columns(parameters: dict[str, Any], store: str) -> None:
+    """Write feature numbers for the names of a store's columns, in place.
+
+    Raises
+    ------
+    SourceError
+        If it has no column of a name.
+    """
+    words = read_columns(parameters.get("columns") or "")
+    if all(re.fullmatch(r"\d+(:\d+)?", word) for word in words):
+        return
+    names = as_rows(store).info.feature_names
+    missing = [word for word in words if word not in names]
+    if missing:
+        has = f"it has {listed(names)}" if names else "its columns have no names, only numbers"
+        raise SourceError(f"{store}: there is no column {listed(missing)}; {has}")
+    parameters["columns"] = ",".join(str(names.index(word)) for word in words)
 
 
 def run_resume(run: Path, overwrite: bool, running: Running) -> None:

@@ -24,8 +24,10 @@ def plan_command() -> Any:
     from streamkm.cluster.kmeans import KMeans
 
     def body(store: str, running: Running = Running(), **parameters: Any) -> None:  # noqa: B008
+        from streamkm.cli.fit import number_columns
         from streamkm.cluster.planning import plan_fit
 
+        number_columns(parameters, store)
         with session(running, "plan") as run:
             model = KMeans(**parameters, executor=run.executor, memory_limit=run.memory_limit)
             found = plan_fit(model, store)

@@ -71,6 +71,9 @@ def sweep_command(words: Sequence[str]) -> Any:
         run: Path | None = None, overwrite: bool = False,
         running: Running = Running(), **parameters: Any,  # noqa: B008
     ) -> None:  # fmt: skip
+        from streamkm.cli.fit import number_columns
+
+        number_columns(parameters, store)
         paths = {} if models is None else {k: models / f"k{k}.zarr" for k in n_clusters}
         _refuse(out, plot, paths, overwrite)
         with session(running, "sweep") as current:

@@ -66,7 +66,7 @@ class Appended:
 
         def read_new(first: int, last: int) -> Rows:
             rows = self.new.read(first, last)
-            refuse_bad_values(rows, first)
+            refuse_bad_values(rows, first, self.new.info.feature_names)
             return rows
 
         return _joined(self.old.shape[0], self.old.read, read_new, start, stop)

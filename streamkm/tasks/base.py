@@ -128,18 +128,22 @@ def refuse_bad(labels: Rows, start: int) -> None:
         raise BadRowsError(bad_rows_message(len(bad), (bad[:5] + start).tolist()))
 
 
-def refuse_bad_values(rows: Rows, start: int) -> None:
-    """Raise where rows hold NaN or infinity."""
+def refuse_bad_values(rows: Rows, start: int, names: Sequence[str] = ()) -> None:
+    """Raise where rows hold NaN or infinity; name the column of the first, where it has one."""
     bad = find_bad_rows(rows)
     if len(bad):
-        raise BadRowsError(bad_rows_message(len(bad), (bad[:5] + start).tolist()))
+        feature = int(np.flatnonzero(~np.isfinite(rows[bad[0]]))[0])
+        column = f"column {names[feature]}" if names else f"feature {feature}"
+        raise BadRowsError(bad_rows_message(len(bad), (bad[:5] + start).tolist(), column))
 
 
-def bad_rows_message(n_bad: int, first: list[int]) -> str:
+def bad_rows_message(n_bad: int, first: list[int], column: str = "") -> str:
     """Say how many rows are bad and which come first."""
     numbers = ", ".join(str(row) for row in first)
+    more = ", ..." if n_bad > len(first) else ""
+    where = f", the first in {column}" if column else ""
     return (
-        f"{n_bad} rows hold NaN or infinity (rows {numbers}{', ...' if n_bad > len(first) else ''})"
-        ", counted from 0; a missing value is a NaN; make a store without them: streamkm convert "
-        "SRC STORE --on-bad-rows drop"
+        f"{n_bad} rows hold NaN or infinity (rows {numbers}{more}), counted from 0{where}; a "
+        "missing value is a NaN; make a store without them: streamkm convert SRC STORE "
+        "--on-bad-rows drop"
     )

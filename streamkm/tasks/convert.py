@@ -16,7 +16,7 @@ from streamkm.kernels.moments import MomentsAccumulator, find_bad_rows
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, PassStats, read_group, refuse_bad_values
 from streamkm.tasks.survey import sample_block
-from streamkm.typing import F64, I64, ColumnSource, Rows, RowSource
+from streamkm.typing import F64, I64, ColumnSource, Rows, RowSource, SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,12 @@ class ConvertContext:
     sample_key: np.uint64
     sample_rows: int
     sample_share: float
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the columns are called, as far as it is known."""
+        info: SourceInfo | None = getattr(self.source, "info", None)  # rows in memory have none
+        return () if info is None else info.feature_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ def scatter(group: Any, context: ConvertContext) -> PassStats:
     assert fragments is not None
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        refuse_bad_values(rows, start)
+        refuse_bad_values(rows, start, context.feature_names)
         stop = start + len(rows)
         targets = permute(context.shuffle_key, fragments.n_rows, start, stop)
         arrays: tuple[Rows, ...] = (rows,)
@@ -146,7 +152,7 @@ class _Filled:
             except (ValueError, RuntimeError) as error:
                 raise StoreError(f"{file}: damaged ({error}); convert all rows anew") from error
         rows, classes = self._incoming(start, stop)
-        refuse_bad_values(rows, start)
+        refuse_bad_values(rows, start, self._context.feature_names)
         if y is not None and classes is not None:
             y[start:stop] = classes
         x[start:stop] = rows  # last: a chunk of X that exists says that the rest does too

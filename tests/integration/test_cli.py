@@ -465,3 +465,21 @@ def test_columns_are_named_once(run, tmp_path):
     assert f"--target {tmp_path}/t.csv:COLUMN" in run("convert", tmp_path / "t.csv", "t.zarr")[2]
     assert run("convert", "t.csv", "t.zarr", "--columns", "a,b")[0] == 0
     assert "fit --columns" in run("convert", "t.zarr", "u.zarr", "--columns", "a")[2]
+
+
+def test_columns_of_a_store_are_named(run):
+    Path("t.csv").write_text("a,b,c\n" + "".join(f"{i},{7 * i % 5},{i % 2}\n" for i in range(20)))
+    assert run("convert", "t.csv", "t.zarr")[0] == 0
+    words = ("fit", "kmeans", "t.zarr", "m.zarr", "-k", 2, "--overwrite", "--columns")
+    assert run(*words, "c,a")[0] == 0
+    assert streamkm.load_model("m.zarr").columns == [2, 0]
+    status, _, err = run(*words, "c,d")
+    assert (status, err) == (1, "streamkm: t.zarr: there is no column d; it has a, b, c\n")
+    assert run("sweep", "t.zarr", "-k", "2,3", "--repeats", 1, "--columns", "b,c")[0] == 0
+    assert run("plan", "t.zarr", "-k", 2, "--columns", "b")[0] == 0
+
+
+def test_the_column_of_a_missing_value_is_named(run):
+    Path("t.csv").write_text("a,b\n1,2\n3,\n5,6\n")
+    err = run("convert", "t.csv", "t.zarr")[2]
+    assert "1 rows hold NaN or infinity (rows 1), counted from 0, the first in column b;" in err
