@@ -70,7 +70,7 @@ def test_a_scaled_model_is_a_start_for_its_like(run, rows):
         (("--scale", "-3"), 1, "--scale must be"),
         (("--normalize", "l1"), 2, "l2"),
         (("--columns", "0,6"), 1, "no feature 6"),
-        (("--columns", "a"), 1, "--columns must be"),
+        (("--columns", "a"), 1, "there is no column a; its columns have no names"),
     ],
 )
 def test_what_cannot_be_is_one_line(run, rows, words, status, says):
