@@ -6,6 +6,7 @@ each pair of them, behind all features, where it costs little.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 from llvmlite import ir
@@ -17,6 +18,7 @@ from streamkm.kernels.register_tile import F32_TYPE, I64_TYPE, LANES, Lanes, who
 
 DOT_ROWS: Final = 4
 DOT_CENTERS: Final = 3 if LANES == 8 else 5  # sums, rows and centers stay in registers
+SIZES: Final = (0, 3) if LANES == 8 else (0, 3, 5)  # of tiles: each costs time to compile
 
 FLOATS = F32_TYPE.as_pointer()
 
@@ -35,44 +37,67 @@ def score_dots(
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        for n in range(1, DOT_CENTERS + 1):
-            with builder.if_then(builder.icmp_signed("==", arguments[4], whole(n))):
-                _score_dots(Lanes(builder, LANES), n, arguments)
+        v = Lanes(builder, LANES)
+        sums = cgutils.alloca_once(builder, v.floats, whole(DOT_ROWS * DOT_CENTERS))
+        n_centers = arguments[4]
+        for less, n in pairwise(SIZES):
+            is_more = builder.icmp_signed(">", n_centers, whole(less))
+            fits = builder.icmp_signed("<=", n_centers, whole(n))
+            with builder.if_then(builder.and_(is_more, fits)):
+                _sum_products(v, n, arguments, sums)
+        _add_up(v, arguments, sums)
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 7), generate
 
 
-def _score_dots(v: Lanes, n_centers: int, arguments: Any) -> None:
+def _sum_products(v: Lanes, n_centers: int, arguments: Any, sums: Any) -> None:
+    """Fill each pair's sums of products, a lane every so many features.
+
+    A tile that is not full takes its last center several times.
+    """
     b = v.b
-    rows, centers, norms, n_features, _, scores, stride = arguments
-    x, p = _listed(v, rows, DOT_ROWS), _listed(v, centers, n_centers)
-    ends, out = b.inttoptr(norms, FLOATS), b.inttoptr(scores, FLOATS)
+    rows, centers, _, n_features, n_given = arguments[:5]
+    last = b.sub(n_given, whole(1))
+    x = [_listed(v, rows, whole(r)) for r in range(DOT_ROWS)]
+    chosen = [
+        b.select(b.icmp_signed("<", last, whole(k)), last, whole(k)) for k in range(n_centers)
+    ]
+    p = [_listed(v, centers, k) for k in chosen]
     pairs = [(r, k) for r in range(DOT_ROWS) for k in range(n_centers)]
     zeros = ir.Constant(v.floats, [0.0] * LANES)
-    sums = {pair: cgutils.alloca_once_value(b, zeros) for pair in pairs}
-    n_blocks = b.sdiv(n_features, whole(LANES))
-    with cgutils.for_range(b, n_blocks) as loop:
+    totals = {pair: cgutils.alloca_once_value(b, zeros) for pair in pairs}
+    with cgutils.for_range(b, b.sdiv(n_features, whole(LANES))) as loop:
         place = b.mul(loop.index, whole(LANES))
         values = [v.load(v.at(center, place), v.floats) for center in p]
         for r in range(DOT_ROWS):
             row = v.load(v.at(x[r], place), v.floats)
             for k, value in enumerate(values):
-                b.store(v.multiply_add(row, value, b.load(sums[r, k])), sums[r, k])
-    done = b.mul(n_blocks, whole(LANES))
-    rest = {pair: cgutils.alloca_once_value(b, v.total(b.load(sums[pair]))) for pair in pairs}
-    with cgutils.for_range(b, b.sub(n_features, done)) as loop:
-        place = b.add(done, loop.index)
-        for r, k in pairs:
-            product = b.fmul(b.load(v.at(x[r], place)), b.load(v.at(p[k], place)))
-            b.store(b.fadd(b.load(rest[r, k]), product), rest[r, k])
+                b.store(v.multiply_add(row, value, b.load(totals[r, k])), totals[r, k])
     for r, k in pairs:
-        score = b.fadd(b.load(v.at(ends, whole(k))), b.load(rest[r, k]))
-        b.store(score, v.at(out, b.mul(stride, whole(k)), whole(r)))
+        b.store(b.load(totals[r, k]), v.at(sums, whole(r * DOT_CENTERS + k)))
 
 
-def _listed(v: Lanes, table: Any, n: int) -> list[Any]:
-    """Return the pointers of a table of addresses."""
+def _add_up(v: Lanes, arguments: Any, sums: Any) -> None:
+    """Add each pair's lanes, the features behind the last whole vector, and the norm."""
     b = v.b
-    places = b.inttoptr(table, I64_TYPE.as_pointer())
-    return [b.inttoptr(b.load(v.at(places, whole(i))), FLOATS) for i in range(n)]
+    rows, centers, norms, n_features, n_centers, scores, stride = arguments
+    ends, out = b.inttoptr(norms, FLOATS), b.inttoptr(scores, FLOATS)
+    done = b.mul(b.sdiv(n_features, whole(LANES)), whole(LANES))
+    score = cgutils.alloca_once(b, F32_TYPE)
+    with cgutils.for_range(b, whole(DOT_ROWS)) as row, cgutils.for_range(b, n_centers) as center:
+        r, k = row.index, center.index
+        pair = v.at(sums, b.add(b.mul(r, whole(DOT_CENTERS)), k))
+        b.store(v.total(b.load(pair)), score)
+        x, p = _listed(v, rows, r), _listed(v, centers, k)
+        with cgutils.for_range(b, b.sub(n_features, done)) as rest:
+            place = b.add(done, rest.index)
+            product = b.fmul(b.load(v.at(x, place)), b.load(v.at(p, place)))
+            b.store(b.fadd(b.load(score), product), score)
+        b.store(b.fadd(b.load(score), b.load(v.at(ends, k))), v.at(out, b.mul(stride, k), r))
+
+
+def _listed(v: Lanes, table: Any, i: Any) -> Any:
+    """Return a pointer of a table of addresses."""
+    places = v.b.inttoptr(table, I64_TYPE.as_pointer())
+    return v.b.inttoptr(v.b.load(v.at(places, i)), FLOATS)

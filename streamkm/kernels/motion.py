@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.centers import CenterArrays, Centers
-from streamkm.kernels.compiled import ZERO, compiled
-from streamkm.kernels.distance_bounds import below, reach_line
-from streamkm.kernels.frame import Frame, FrameArrays, frame_rows
-from streamkm.kernels.panels import make_scratch, score_panels
+from streamkm.kernels.centers import Centers
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
-from streamkm.kernels.view import AS_THEY_ARE
 from streamkm.typing import F32, F64, I32
 
 UP: Final = 1.0 + 2.0**-20  # over all roundings on the way to float32
 MAX_HALVED: Final = 1024  # centers up to which all distances between them are taken
+HALVED_ROWS: Final = 256  # centers at a time: distances between all would fill the memory
 
 # What compiled code takes of a `Motion`: own, most, second, which, half.
 MotionArrays = tuple[F32, F32, F32, I32, F32]
@@ -102,27 +99,17 @@ def _up(values: F64) -> F32:
 
 def _half(centers: Centers) -> F32:
     """Return half the distance to the nearest other center, rounded down."""
-    n_clusters = len(centers.exact)
+    n_clusters, n_features = centers.exact.shape
     half = np.zeros(n_clusters, np.float32)
-    if 1 < n_clusters <= MAX_HALVED:
-        frame = replace(centers.frame, view=AS_THEY_ARE)
-        _halve(centers.exact, frame.arrays(centers.exact.dtype), centers.arrays, half)
+    if not 1 < n_clusters <= MAX_HALVED:
+        return half
+    framed = (centers.exact - centers.frame.shift) * centers.frame.scale
+    squares = np.einsum("ij,ij->i", framed, framed)
+    rounding = 2.0**-50 * (n_features + 4) * squares.max()
+    for start in range(0, n_clusters, HALVED_ROWS):
+        part = slice(start, start + HALVED_ROWS)
+        between = squares[part, None] + squares - 2.0 * framed[part] @ framed.T
+        between[np.arange(len(between)), np.arange(n_clusters)[part]] = np.inf
+        nearest = np.maximum(between.min(axis=1) - rounding, 0.0)
+        half[part] = np.nextafter((0.5 * np.sqrt(nearest)).astype(np.float32), np.float32(0.0))
     return half
-
-
-@compiled
-def _halve(
-    exact: F64, frame: FrameArrays, centers: CenterArrays, half: F32
-) -> None:  # pragma: no cover - compiled
-    """Score the centers like rows: the best is the center itself, the second its neighbor."""
-    scratch = make_scratch(centers)
-    framed, squares, addresses = scratch[0], scratch[1], scratch[2]
-    next_low = scratch[4][1]
-    slope, flat = reach_line(exact.shape[1], centers[3])
-    step = len(squares)
-    for start in range(0, len(exact), step):
-        n = min(step, len(exact) - start)
-        frame_rows(exact, np.arange(start, start + n), None, frame, scratch[6], framed, squares)
-        score_panels(addresses, n, centers, (ZERO, len(centers[4])), scratch)
-        for i in range(n):
-            half[start + i] = np.float32(0.5) * below(squares[i], next_low[i], slope, flat)

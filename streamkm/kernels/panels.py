@@ -23,7 +23,6 @@ from streamkm.typing import F32, F64, I32, I64
 # Which tile is the fastest, as measured: along the features for few centers of many features, a
 # lane a row where the features of a tile and the centers fit in L1 and L2, else a lane a center.
 WIDE: Final = 256
-LINE: Final = 64  # bytes
 FEW_CENTERS: Final = 32
 FEW_PRODUCTS: Final = 1 << 14
 MOST_SCORES: Final = FEW_PRODUCTS  # of a row: FEW_CENTERS, or those of one feature
@@ -43,8 +42,7 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
     step, stride = framed_rows(n_features), framed_stride(n_features)
     room = step + TILE_LANES  # tiles of rows are full, the last one with copies
     lanes = (room, LANES)
-    framed = at_line(step * stride).reshape((step, stride))
-    framed[:] = 0.0
+    framed = np.zeros((step, stride), np.float32)
     addresses = np.empty(room, np.int64)
     for i in range(step):
         addresses[i] = row_address(framed, i)
@@ -57,8 +55,8 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
         np.empty(n_clusters, np.float32),
         np.empty((1, n_features)),
         (
-            at_line(min(n_features, WIDE) * TILE_LANES).reshape((-1, TILE_LANES)),
-            at_line(min(n_clusters, MOST_SCORES) * TILE_LANES).reshape((-1, TILE_LANES)),
+            np.empty((min(n_features, WIDE), TILE_LANES), np.float32),
+            np.empty((min(n_clusters, MOST_SCORES), TILE_LANES), np.float32),
         ),
         _make_parts(centers),
     )
@@ -79,14 +77,6 @@ def _make_parts(centers: CenterArrays) -> tuple[I64, I64]:  # pragma: no cover -
             begin = slot // width * width
             places[slot] = packed.ctypes.data + 4 * (begin * d + slot - begin)
     return edges, places
-
-
-@compiled
-def at_line(n: int) -> F32:  # pragma: no cover - compiled
-    """Return float32 numbers that begin with a cache line: no vector of them lies in two."""
-    room = np.empty(n + LINE // 4, np.float32)
-    skipped = -room.ctypes.data % LINE // 4
-    return room[skipped : skipped + n]
 
 
 @compiled
@@ -172,11 +162,14 @@ def _score_by_rows(
 @compiled
 def cut(n: int, width: int, most: int) -> I64:  # pragma: no cover - compiled
     """Cut every `width` of `n` centers into parts of nearly equal size, of at most so many."""
-    edges = [ZERO]
-    while edges[-1] < n:
-        left = min(edges[-1] // width * width + width, n) - edges[-1]
-        edges.append(edges[-1] - (-left // -(-left // most)))
-    return np.array(edges)
+    edges, n_edges, edge = np.empty(n + 1, np.int64), ZERO, ZERO
+    while edge < n:
+        edges[n_edges] = edge
+        n_edges += 1
+        left = min(edge // width * width + width, n) - edge
+        edge -= -left // -(-left // most)
+    edges[n_edges] = n
+    return edges[: n_edges + 1]
 
 
 @compiled

@@ -44,24 +44,25 @@ def _lay(v: Lanes, arguments: Any) -> None:
     b = v.b
     rows, n_features, columns = arguments
     table, out = b.inttoptr(rows, I64_TYPE.as_pointer()), b.inttoptr(columns, FLOATS)
-    row = [b.inttoptr(b.load(v.at(table, whole(r))), FLOATS) for r in range(TILE_LANES)]
     n_blocks = b.sdiv(n_features, whole(TURNED))
-    with cgutils.for_range(b, n_blocks) as loop:
-        feature = b.mul(loop.index, whole(TURNED))
-        for r in range(0, TILE_LANES, LANES):  # whole vectors, as they are loaded again
+    done = b.mul(n_blocks, whole(TURNED))
+    with cgutils.for_range(b, whole(N_VECTORS)) as vector:
+        first = b.mul(vector.index, whole(LANES))
+        row = [b.inttoptr(b.load(v.at(table, first, whole(r))), FLOATS) for r in range(LANES)]
+        with cgutils.for_range(b, n_blocks) as loop:
+            feature = b.mul(loop.index, whole(TURNED))
             parts = [
                 _turned(v, [v.load(v.at(p, feature), v.floats) for p in row[s : s + TURNED]])
-                for s in range(r, r + LANES, TURNED)
+                for s in range(0, LANES, TURNED)
             ]
             for j, pieces in enumerate(zip(*parts, strict=True)):
                 place = b.mul(b.add(feature, whole(j)), whole(TILE_LANES))
-                v.store(v.joined(pieces), v.at(out, place, whole(r)))
-    done = b.mul(n_blocks, whole(TURNED))
-    with cgutils.for_range(b, b.sub(n_features, done)) as loop:
-        feature = b.add(done, loop.index)
-        place = v.at(out, b.mul(feature, whole(TILE_LANES)))
-        for r in range(TILE_LANES):
-            b.store(b.load(v.at(row[r], feature)), v.at(place, whole(r)))
+                v.store(v.joined(pieces), v.at(out, place, first))  # whole, as it is loaded again
+        with cgutils.for_range(b, b.sub(n_features, done)) as loop:
+            feature = b.add(done, loop.index)
+            place = v.at(out, b.mul(feature, whole(TILE_LANES)), first)
+            for r in range(LANES):
+                b.store(b.load(v.at(row[r], feature)), v.at(place, whole(r)))
 
 
 def _turned(v: Lanes, square: list[Any]) -> list[Any]:
