@@ -15,11 +15,11 @@ import numpy as np
 from streamkm.kernels.assign import (
     distance_between,
     error_bound,
-    score_tile,
 )
 from streamkm.kernels.centers import CenterArrays, prepare
 from streamkm.kernels.compiled import ONE, compiled
 from streamkm.kernels.frame import Frame, FrameArrays, square_of
+from streamkm.kernels.scores import score_tile
 from streamkm.kernels.tile import readable, see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, Rows

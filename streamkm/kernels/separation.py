@@ -15,12 +15,12 @@ from streamkm.kernels.assign import (
     distance_between,
     error_bound,
     near_best,
-    score_tile,
 )
 from streamkm.kernels.centers import Centers, prepare
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.frame import Frame, FrameArrays, square_of
 from streamkm.kernels.members import MemberMoments
+from streamkm.kernels.scores import score_tile
 from streamkm.kernels.tile import readable, see_tile, tile_rows
 from streamkm.typing import F32, F64, I32, I64, Rows
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels.assign import SAFE_SIZE, decide, error_bound, error_slope, score_row
+from streamkm.kernels.assign import SAFE_SIZE, decide, error_bound, error_slope
 from streamkm.kernels.centers import LARGEST, CenterArrays
 from streamkm.kernels.compiled import ONE, ZERO, compiled
 from streamkm.kernels.distance_bounds import above, below, reach_line
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.panels import Scratch, row_address, score_panels
+from streamkm.kernels.scores import score_row
 from streamkm.kernels.tile import see_tile
 from streamkm.typing import F32, I32, I64, Rows
 

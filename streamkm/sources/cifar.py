@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
+from streamkm.sources.columns import RecordColumn
 from streamkm.sources.streams import Reader, check_promise, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
@@ -100,7 +101,7 @@ class CifarSource:
     @property
     def labels(self) -> ColumnSource:
         """The label byte of each record."""
-        return _CifarLabels(self)
+        return RecordColumn(self.records, self.shape[0], self.dtype)
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`."""
@@ -115,22 +116,6 @@ class CifarSource:
                 parts.append(batch.records(first, last))
             begin += batch.n_rows
         return np.concatenate(parts)
-
-
-@dataclass(frozen=True)
-class _CifarLabels:
-    source: CifarSource
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.source.shape[:1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.source.dtype
-
-    def read(self, start: int, stop: int) -> Rows:
-        return self.source.records(start, stop)[:, 0]
 
 
 def open_source(locator: str) -> CifarSource:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
+from streamkm.sources.columns import RecordColumn
 from streamkm.sources.streams import Reader, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
@@ -48,7 +49,7 @@ class Cifar100Source:
     @property
     def labels(self) -> ColumnSource:
         """The fine class of each record."""
-        return _FineLabels(self)
+        return RecordColumn(self.records, self.shape[0], self.dtype, 1)
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`."""
@@ -59,22 +60,6 @@ class Cifar100Source:
         raw = self.reader.read_at(start * RECORD, (stop - start) * RECORD)
         count(bytes_read=len(raw), bytes_decoded=len(raw))
         return np.frombuffer(raw, np.uint8).reshape(-1, RECORD)
-
-
-@dataclass(frozen=True)
-class _FineLabels:
-    source: Cifar100Source
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.source.shape[:1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.source.dtype
-
-    def read(self, start: int, stop: int) -> Rows:
-        return self.source.records(start, stop)[:, 1]
 
 
 def open_source(locator: str) -> Cifar100Source:

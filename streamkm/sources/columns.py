@@ -1,7 +1,8 @@
-"""One number a row: labels and weights that are in memory."""
+"""One number a row: labels and weights, in memory or in stored records."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +43,32 @@ class MemoryColumn:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """View of the values of rows `start` to `stop`."""
         return self.values[start:stop]
+
+
+@dataclass(frozen=True)
+class RecordColumn:
+    """One place of each stored record, such as the label in front of a picture.
+
+    Parameters
+    ----------
+    records
+        Reads records `start` to `stop`, shape (n, width).
+    n_rows, dtype
+        How many there are, and of what.
+    place
+        Which of the width.
+    """
+
+    records: Callable[[int, int], NDArray[Any]]
+    n_rows: int
+    dtype: np.dtype[Any]
+    place: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_rows,)."""
+        return (self.n_rows,)
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Values of records `start` to `stop`."""
+        return self.records(start, stop)[:, self.place]

@@ -16,6 +16,7 @@ import numpy as np
 
 from streamkm.errors import SourceError
 from streamkm.metering import count
+from streamkm.sources.columns import RecordColumn
 from streamkm.sources.streams import Reader, check_promise, file_reader
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
@@ -66,7 +67,8 @@ class IdxSource:
         candidate = Path(self.path).with_name(beside)
         if beside == name or not candidate.exists():
             return None
-        return _IdxLabels(open_source(str(candidate)))
+        source = open_source(str(candidate))
+        return RecordColumn(source.read, source.shape[0], source.dtype)
 
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`, in native byte order."""
@@ -77,22 +79,6 @@ class IdxSource:
         count(bytes_read=len(raw), bytes_decoded=len(raw))
         rows = np.frombuffer(raw, self.stored).reshape(stop - start, n_features)
         return rows.astype(self.dtype, copy=False)
-
-
-@dataclass(frozen=True)
-class _IdxLabels:
-    source: IdxSource
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.source.shape[:1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.source.dtype
-
-    def read(self, start: int, stop: int) -> Rows:
-        return self.source.read(start, stop)[:, 0]
 
 
 def open_source(locator: str) -> IdxSource:
