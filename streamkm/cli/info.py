@@ -64,6 +64,7 @@ def dataset_facts(path: Path) -> dict[str, Any]:
         "source": spec.source,
         "shuffled": "no" if spec.shuffle_seed is None else f"seed {spec.shuffle_seed}",
         "dropped_rows": spec.n_dropped,
+        "dropped_rows_of_source": list(spec.dropped_rows) or None,
         "coreset": coreset_facts(dataset),
         "fingerprint": spec.fingerprint[:16],
     }

@@ -24,6 +24,7 @@ from streamkm.errors import SourceError
 from streamkm.kernels.contingency import Contingency
 from streamkm.metrics.evaluation import contingency, evaluate
 from streamkm.metrics.members import nearest_rows
+from streamkm.metrics.plane import n_looked_at, plane
 from streamkm.metrics.profile import profile
 from streamkm.metrics.projection import Projection, project
 from streamkm.metrics.reading import class_names_of, classes_of
@@ -154,9 +155,8 @@ def _sizes(of: Material) -> Figure:
 
 
 def _clusters(of: Material) -> Figure:
-    centers = of.model.cluster_centers_
-    known = centers if centers.shape[1] == 2 else None
-    return plots.draw_clusters_2d(of.model.labeler_, of.projection.rows, known, theme=of.theme)
+    seen = plane(of.model, of.projection)
+    return plots.draw_clusters_2d(seen, seen.points, seen.centers, names=seen.names, theme=of.theme)
 
 
 def _lacks_nothing(of: Material) -> str:
@@ -176,8 +176,8 @@ def _lacks_classes(of: Material) -> str:
 
 
 def _lacks_plane(of: Material) -> str:
-    is_plane = of.model.n_features_in_ == 2
-    return _lacks_rows(of) or ("" if is_plane else "the store's rows do not have two features")
+    is_plane = n_looked_at(of.model) == 2
+    return _lacks_rows(of) or ("" if is_plane else "the model does not look at two features")
 
 
 def _lacks_iterations(of: Material) -> str:

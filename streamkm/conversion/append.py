@@ -14,7 +14,7 @@ from streamkm.conversion.appended import Appended
 from streamkm.conversion.plan import Conversion
 from streamkm.conversion.staging import Staging
 from streamkm.data.dataset import Dataset
-from streamkm.data.spec import DatasetSpec
+from streamkm.data.spec import MOST_DROPPED, DatasetSpec
 from streamkm.data.store import chunk_file, tidy
 from streamkm.errors import SourceError, StoreError
 from streamkm.typing import ColumnSource, Json, RowSource
@@ -104,6 +104,8 @@ def grown_spec(
     if base is None:
         return spec
     n_rows = base.spec.n_rows + spec.n_rows
+    before = base.spec.n_rows + base.spec.n_dropped  # rows of the sources so far
+    dropped = (*base.spec.dropped_rows, *(before + row for row in spec.dropped_rows))
     return replace(
         base.spec,
         n_rows=n_rows,
@@ -111,6 +113,7 @@ def grown_spec(
         codec=codec or base.spec.codec,
         shuffle_seed=None,
         n_dropped=base.spec.n_dropped + spec.n_dropped,
+        dropped_rows=dropped[:MOST_DROPPED],
         moments=None,
         fingerprint="",
     )

@@ -216,18 +216,23 @@ def _without_bad_rows(job: Conversion) -> Conversion:
     n_bad = int(bad.counts.sum())
     if n_bad == 0:
         return job
-    first = ", ".join(map(str, bad.first.tolist()))
+    first = ", ".join(map(str, bad.first[:5].tolist()))
     warnings.warn(
         f"{n_bad} rows with NaN or infinity are left out (the first, counted from 0, are {first}; "
         "a missing value is a NaN): behind them the store's row numbers, and so those of its "
-        "labels, are not the source's",
+        "labels, are not the source's; `streamkm info --json` lists those left out",
         stacklevel=3,
     )
     if n_bad == spec.n_rows:
         raise BadRowsError(f"all {n_bad} rows hold NaN or infinity; nothing is left to convert")
     kept = FilteredSource(job.source, job.classes, bad.starts, bad.counts)
-    smaller = replace(spec, n_rows=kept.shape[0], n_dropped=n_bad)
-    smaller = replace(smaller, chunk_rows=min(spec.chunk_rows, kept.shape[0]))
+    smaller = replace(
+        spec,
+        n_rows=kept.shape[0],
+        n_dropped=n_bad,
+        dropped_rows=tuple(bad.first.tolist()),
+        chunk_rows=min(spec.chunk_rows, kept.shape[0]),
+    )
     return replace(job, source=kept, classes=kept.labels, spec=smaller)
 
 

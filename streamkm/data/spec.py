@@ -15,7 +15,8 @@ from streamkm.errors import IncompleteError, StoreError
 from streamkm.typing import Json
 
 FORMAT_VERSION: Final = 1
-NAMES: Final = ("class_names", "feature_names")  # attributes that only stores with names have
+OPTIONAL: Final = ("class_names", "feature_names", "dropped_rows")  # lists that few stores have
+MOST_DROPPED: Final = 1000  # row numbers that are kept
 KEY: Final = "streamkm"
 CORESET_KEY: Final = "streamkm_coreset"  # what a coreset says of itself besides
 
@@ -50,6 +51,9 @@ class DatasetSpec:
         What the labels 0, 1, ... were called; empty where they were numbers.
     feature_names
         What the features were called; empty where nobody said.
+    dropped_rows
+        Where the rows that were left out were in the source, counted from 0: the
+        first 1000.
     """
 
     n_rows: int
@@ -66,6 +70,7 @@ class DatasetSpec:
     fingerprint: str = ""
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
+    dropped_rows: tuple[int, ...] = ()
 
     @property
     def row_bytes(self) -> int:
@@ -85,9 +90,9 @@ class DatasetSpec:
         """Return the group's attributes."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         fields["sample_shape"] = list(self.sample_shape)
-        for key in NAMES:
-            if names := list(fields.pop(key)):
-                fields[key] = names
+        for key in OPTIONAL:
+            if items := list(fields.pop(key)):
+                fields[key] = items
         return {KEY: {"format_version": FORMAT_VERSION, "kind": "dataset", **fields}}
 
     @classmethod
@@ -103,8 +108,8 @@ class DatasetSpec:
         """
         values = check_version(attributes, name, "dataset", FORMAT_VERSION)
         try:
-            names = {key: tuple(values.get(key, ())) for key in NAMES}
-            values = {**values, "sample_shape": tuple(values["sample_shape"]), **names}
+            lists = {key: tuple(values.get(key, ())) for key in OPTIONAL}
+            values = {**values, "sample_shape": tuple(values["sample_shape"]), **lists}
             spec = cls(**{key: values[key] for key in cls.__dataclass_fields__})
         except (KeyError, TypeError) as error:
             raise StoreError(f"{name}: damaged attributes ({error})") from error

@@ -134,7 +134,7 @@ def project(
     model, rows = model_of(model), as_rows(X)
     n_features = rows.shape[1]
     refuse_other_rows(model, rows)
-    width = _view_of(model).width(n_features)
+    width = view_of(model).width(n_features)
     is_exact = width <= MAX_FEATURES
     values = width**2 * 32 // SUM_BYTES if is_exact else 0
     weights = weights_of(rows, None)
@@ -142,7 +142,7 @@ def project(
     limit = model.memory_limit if memory_limit is None else memory_limit
     try:
         with shipped(rows, weights, runner) as (source, mass):
-            passes = Passes(source, mass, runner, limit, values, view=_view_of(model))
+            passes = Passes(source, mass, runner, limit, values, view=view_of(model))
             data = passes.look(n_rows)
             matrix = _covariance(passes, data) if is_exact else None
     finally:
@@ -173,7 +173,7 @@ def project(
     )
 
 
-def _view_of(model: Clusterer) -> View:
+def view_of(model: Clusterer) -> View:
     """Return how the model sees rows; one that embeds them, as they are."""
     return AS_THEY_ARE if model.embeds else model.frame_.view
 

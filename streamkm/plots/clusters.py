@@ -10,20 +10,22 @@ from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 
 from streamkm.errors import SourceError
+from streamkm.metrics.plane import Plane
 from streamkm.plots.badges import place_centers
 from streamkm.plots.plane import Box, colors_of, draw_points, marks_of, neighbor_colors, plane
-from streamkm.plots.style import Theme, ThemeName, head, note, theme_of
+from streamkm.plots.style import Theme, ThemeName, head, note, plain, theme_of
 from streamkm.typing import F64, I64, Labeler, Rows
 
 PIXELS: Final = 640  # of each side of the regions' raster
 
 
 def draw_clusters_2d(
-    labeler: Labeler,
+    labeler: Labeler | Plane,
     points: Rows,
     centers: F64 | None = None,
     title: str = "",
     *,
+    names: tuple[str, str] = ("first feature", "second feature"),
     theme: ThemeName = "light",
 ) -> Figure:
     """Draw the clusters of data with two features: their regions, rows and centers.
@@ -31,13 +33,16 @@ def draw_clusters_2d(
     Parameters
     ----------
     labeler
-        A model's `labeler_`: what says which cluster a place belongs to.
+        A model's `labeler_`, or the plane of a model that looks at two features
+        of many: what says which cluster a place belongs to.
     points
         A sample of the rows, shape (n, 2).
     centers
         Shape (n_clusters, 2), where the model has them in this space.
     title
         What to write over all.
+    names
+        Of the two features.
     theme
         "light" or "dark".
 
@@ -74,15 +79,15 @@ def draw_clusters_2d(
     draw_points(axes, points.astype(np.float64), labels, marks, inks)
     if centers is not None:
         place_centers(axes, centers, scale, colors_of(marks, inks), inks)
-    axes.set_xlabel("first feature")
-    axes.set_ylabel("second feature")
+    axes.set_xlabel(plain(names[0]))
+    axes.set_ylabel(plain(names[1]))
     n_clusters = labeler.n_clusters
     head(figure, title or (f"{n_clusters:,} clusters" if n_clusters > 1 else "One cluster"), inks)
     note(figure, f"{len(points):,} rows, and which cluster each place belongs to", inks)
     return figure
 
 
-def _draw_regions(axes: Axes, labeler: Labeler, box: Box, colors: I64, inks: Theme) -> None:
+def _draw_regions(axes: Axes, labeler: Labeler | Plane, box: Box, colors: I64, inks: Theme) -> None:
     """Draw what the labeler says of every place, and the borders between clusters."""
     x, y = (np.linspace(box.low[i], box.high[i], PIXELS) for i in range(2))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

@@ -8,6 +8,7 @@ import numpy as np
 
 from streamkm import plots
 from streamkm.metrics.measures import SHOWN, TITLES
+from streamkm.metrics.plane import n_looked_at, plane
 from streamkm.metrics.profile import profile
 from streamkm.report.figures import picture
 from streamkm.report.findings import Findings
@@ -155,14 +156,15 @@ def map_section(subject: Subject, findings: Findings | None) -> Section | None:
     if findings is None:
         return None
     found = findings.projection
-    model, rows = subject.model, found.rows
-    if model is not None and rows.shape[1] == 2:
-        centers = subject.centers
-        known = centers if centers is not None and centers.shape[1] == 2 else None
-        alt = f"{len(rows):,} rows as points in the plane, colored by cluster, with the regions."
+    model = subject.model
+    if model is not None and n_looked_at(model) == 2:
+        seen = plane(model, found)
+        alt = f"{len(seen.points):,} rows in the plane, colored by cluster, with the regions."
         drawn = picture(
             "map-picture",
-            lambda theme: plots.draw_clusters_2d(model.labeler_, rows, known, theme=theme),
+            lambda theme: plots.draw_clusters_2d(
+                seen, seen.points, seen.centers, names=seen.names, theme=theme
+            ),
             alt,
             "A sample of the rows, and the regions of the clusters",
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamkm.data.permuted import FragmentLayout
+from streamkm.data.spec import MOST_DROPPED
 from streamkm.data.store import Array, chunk_file
 from streamkm.errors import StoreError
 from streamkm.kernels.hashing import permute
@@ -61,7 +62,7 @@ class ConvertContext:
 
 @dataclass(frozen=True, slots=True)
 class BadCounts:
-    """Rows with NaN or infinity of each block, by the block's first row."""
+    """Rows with NaN or infinity of each block, by the block's first row; and which come first."""
 
     starts: I64
     counts: I64
@@ -73,7 +74,7 @@ class BadCounts:
         starts = np.concatenate([part.starts for part in parts])
         counts = np.concatenate([part.counts for part in parts])
         order = np.argsort(starts)
-        first = np.sort(np.concatenate([part.first for part in parts]))[:5]
+        first = np.sort(np.concatenate([part.first for part in parts]))[:MOST_DROPPED]
         return cls(starts[order], counts[order], first)
 
 
@@ -83,7 +84,7 @@ def count_bad(group: Any, context: ConvertContext) -> PassResult:
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         bad = find_bad_rows(rows)
-        found.append(BadCounts(np.array([start]), np.array([len(bad)]), bad[:5] + start))
+        found.append(BadCounts(np.array([start]), np.array([len(bad)]), bad[:MOST_DROPPED] + start))
 
     stats = read_group(group, context, consume)
     return PassResult((BadCounts.merge_all(found),), stats)

@@ -123,6 +123,7 @@ def test_bad_rows_are_dropped_with_their_labels(shuffle, rng):
         )
     labels = store.labels.read(0, 4300)
     assert (store.shape, store.spec.n_dropped) == ((4300, 3), 700)
+    assert store.spec.dropped_rows == tuple(sorted(bad.tolist()))
     np.testing.assert_array_equal(store.read(0, 4300), rows[labels])
     np.testing.assert_array_equal(np.sort(labels), np.setdiff1d(np.arange(5000), bad))
 

@@ -7,13 +7,15 @@ import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 
-from streamkm import KMeans, plots
+from streamkm import KMeans, plots, project
 from streamkm.errors import SourceError
+from streamkm.metrics.plane import plane
 from streamkm.metrics.projection import Projection
 from streamkm.plots.badges import moved_apart
 from streamkm.plots.courses import courses
@@ -318,6 +320,28 @@ def test_regions_are_what_the_model_says(n_clusters, rng):
     assert_readable(figure)
     with pytest.raises(SourceError, match="not points of the plane"):
         plots.draw_clusters_2d(model.labeler_, np.ones((4, 3)))
+
+
+def test_a_model_of_two_features_of_many_is_drawn_in_the_datas_units(rng):
+    frame = pd.DataFrame(
+        rng.normal(size=(400, 5)) * [1.0, 50.0, 1.0, 0.1, 9.0], columns=list("abcde")
+    )
+    model = KMeans(4, columns=[3, 1], scale="standard", random_state=0).fit(frame)
+    seen = plane(model, project(model, frame))
+    means = [frame.loc[model.labels_ == k, ["d", "b"]].mean() for k in range(4)]
+    assert np.allclose(seen.centers, means)
+    assert seen.names == ("d", "b")
+    assert np.array_equal(seen.points, frame[["d", "b"]])
+    others = rng.normal(size=(400, 3)) * 1e3
+    rows = np.column_stack(
+        [others[:, 0], seen.points[:, 1], others[:, 1], seen.points[:, 0], others[:, 2]]
+    )
+    labels, sq_dist = seen.assign(seen.points)
+    assert np.array_equal(labels, model.predict(pd.DataFrame(rows, columns=list("abcde"))))
+    assert sq_dist.sum() == pytest.approx(model.inertia_)
+    figure = plots.draw_clusters_2d(seen, seen.points, seen.centers, names=seen.names)
+    assert [figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()] == ["d", "b"]
+    assert_readable(figure)
 
 
 def test_time_is_stacked_from_its_parts():
