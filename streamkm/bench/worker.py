@@ -56,10 +56,9 @@ def _run(fit: Fit, max_iter: int, *, is_watched: bool = False, centers: str | No
     gc.collect()
     memory = {}
     if is_watched:
-        held = _resident_bytes()
         with PeakMeter(SAMPLED_S) as peak:
             found, seconds = _timed(fit, max_iter)
-        memory = {"peak_bytes": max(peak.peak_bytes, held), "held_bytes": held}
+        memory = {"peak_bytes": peak.peak_bytes, "held_bytes": peak.held_bytes}
     else:
         found, seconds = _timed(fit, max_iter)
     if centers is not None:
@@ -72,13 +71,3 @@ def _timed(fit: Fit, max_iter: int) -> tuple[Fitted, float]:
     begin = time.perf_counter()
     found = fit(max_iter)
     return found, time.perf_counter() - begin
-
-
-def _resident_bytes() -> int:
-    """Return the memory of this process and its children."""
-    import psutil
-
-    own = psutil.Process()
-    return int(own.memory_info().rss) + sum(
-        int(child.memory_info().rss) for child in own.children(recursive=True)
-    )

@@ -193,31 +193,38 @@ class PeakMeter:
         The largest sum of resident memory, of all these processes.
     workers_peak_bytes
         The same of the children alone: what a limit means on a local cluster.
+    held_bytes
+        The sum when the block began.
     """
 
     def __init__(self, interval_s: float = 0.02) -> None:
         self.peak_bytes = 0
         self.workers_peak_bytes = 0
+        self.held_bytes = 0
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self._sample()
+
+    def _sample(self) -> None:
         import psutil
 
         process = psutil.Process()
-        while not self._stop.is_set():
-            workers = 0
-            for child in process.children(recursive=True):
-                try:
-                    workers += child.memory_info().rss
-                except psutil.Error:
-                    continue
-            self.workers_peak_bytes = max(self.workers_peak_bytes, workers)
-            self.peak_bytes = max(self.peak_bytes, workers + process.memory_info().rss)
-            self._stop.wait(self._interval_s)
+        workers = 0
+        for child in process.children(recursive=True):
+            try:
+                workers += child.memory_info().rss
+            except psutil.Error:
+                continue
+        self.workers_peak_bytes = max(self.workers_peak_bytes, workers)
+        self.peak_bytes = max(self.peak_bytes, workers + process.memory_info().rss)
 
     def __enter__(self) -> PeakMeter:
+        self._sample()
+        self.held_bytes = self.peak_bytes
         self._thread.start()
         return self
 
