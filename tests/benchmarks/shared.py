@@ -73,7 +73,8 @@ def judged(model: Any, sets: dict[str, Any], scale: float = 1.0) -> list[float]:
 
 def run(parts: Mapping[str, Callable[[], None]], asked: list[str]) -> None:
     """Run some parts, or all, each in a folder of its own."""
-    os.environ["STREAMKM_DATA"] = str(data().absolute())
+    if "STREAMKM_DATA" in os.environ:
+        os.environ["STREAMKM_DATA"] = str(data().absolute())
     warnings.simplefilter("ignore")
     for part in asked or parts:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,141 @@
+"""What the engine costs: a pass that does nothing, and two worker processes beside two runs.
+
+Run as `python -m tests.benchmarks.engine [overhead] [workers]`; prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+import streamkm
+from streamkm.data.layout import plan_groups
+from streamkm.runtime import make_executor
+from streamkm.runtime.dask_cluster import local_cluster
+from streamkm.tasks.base import PassResult, read_group
+from streamkm.typing import SourceInfo
+from tests.benchmarks.shared import head, row, run
+
+ROUNDS = 5
+CHUNK_BYTES = 16 << 20
+BLOCK_ROWS = 1 << 12
+CLUSTER_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Rows that cost nothing to read."""
+
+    n_rows: int
+    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
+    info: ClassVar[SourceInfo] = SourceInfo("nothing")
+
+    @property
+    def shape(self):
+        return self.n_rows, 1
+
+    def read(self, start, stop):
+        return np.broadcast_to(np.float32(0.0), (stop - start, 1))
+
+
+@dataclass(frozen=True)
+class Context:
+    source: Nothing
+
+
+@dataclass(frozen=True)
+class NoSum:
+    @staticmethod
+    def merge_all(parts):
+        return parts[0]
+
+
+def do_nothing(group: Any, context: Any) -> PassResult:
+    stats = read_group(group, context, lambda *block: None)
+    return PassResult((NoSum(),), stats)
+
+
+def overhead() -> None:
+    """Seconds of a pass over blocks of 16 MiB, were they free to read and to add."""
+    head("executor", "blocks", "groups", "ms a pass", "range")
+
+    def measure(name: str, executor: Any, n_blocks: int) -> None:
+        context = Context(Nothing(n_blocks * BLOCK_ROWS))
+        groups = plan_groups(context.source.n_rows, CHUNK_BYTES // BLOCK_ROWS, BLOCK_ROWS)
+        took = []
+        for _ in range(ROUNDS + 1):
+            begin = time.perf_counter()
+            executor.map_merge(do_nothing, groups, context)
+            took.append(1e3 * (time.perf_counter() - begin))
+        row(name, f"{n_blocks:,}", len(groups), f"{np.median(took[1:]):.0f}",
+            f"{min(took[1:]):.0f} to {max(took[1:]):.0f}")  # fmt: skip
+
+    for n_blocks in (10_000, 100_000):
+        measure("threads", make_executor("threads"), n_blocks)
+    with local_cluster(2, CLUSTER_BYTES) as executor:
+        measure("two workers", executor, 10_000)
+
+
+def pass_seconds(store: str, k: str, n_passes: str) -> None:
+    """Fit on one thread, and print the seconds of each pass."""
+    from streamkm.runtime.dask_executor import ThreadsExecutor
+
+    found = fitted_pass_seconds(store, int(k), int(n_passes), ThreadsExecutor(1), "512MiB")
+    print(json.dumps(found))
+
+
+def fitted_pass_seconds(
+    store: str, k: int, n_passes: int, executor: Any, limit: str
+) -> list[float]:
+    """Return the seconds of each pass but the first, under a limit that keeps no blocks."""
+    start = streamkm.open_dataset(store).read(0, k).astype(float)
+    model = streamkm.KMeans(
+        k, init=start, n_init=1, tol=0, max_iter=n_passes, algorithm="lloyd", executor=executor,
+        memory_limit=limit,
+    ).fit(store)  # fmt: skip
+    return [record["seconds"] for record in model.history_ if record["stage"] == "assign"][1:]
+
+
+def workers() -> None:
+    """Rows a second of two workers on one fit, and of two fits on a thread each."""
+    X = np.random.default_rng(0).standard_normal((4_000_000, 96), np.float32).round(2)
+    streamkm.convert(X, "compute.zarr", codec="none")
+    streamkm.convert(X, "decode.zarr", codec="zstd")
+    n_rows = len(X)
+    del X
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    head("store", "K", "two workers, rows/s", "two runs, rows/s", "ratio", "range")
+    for store, k, n_passes in (("compute.zarr", 100, 5), ("decode.zarr", 2, 8)):
+        shared, apart = [], []
+        for _ in range(ROUNDS):
+            with local_cluster(2, CLUSTER_BYTES) as executor:
+                seconds = fitted_pass_seconds(store, k, n_passes, executor, "1GiB")
+            shared.append(n_rows / np.median(seconds))
+            words = [sys.executable, "-m", "tests.benchmarks.engine", "one"]
+            words += [store, str(k), str(n_passes)]
+            runs = [
+                subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+                for _ in range(2)
+            ]
+            found = [json.loads(alone.communicate()[0]) for alone in runs]
+            apart.append(sum(n_rows / np.median(seconds) for seconds in found))
+        ratio = np.array(shared) / apart
+        row(
+            store.removesuffix(".zarr"), k, f"{np.median(shared):,.0f}", f"{np.median(apart):,.0f}",
+            f"{np.median(ratio):.2f}", f"{ratio.min():.2f} to {ratio.max():.2f}",
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        pass_seconds(*sys.argv[2:])
+    else:
+        run({"overhead": overhead, "workers": workers}, sys.argv[1:])
