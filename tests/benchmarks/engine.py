@@ -136,7 +136,7 @@ def workers() -> None:
 
 
 if __name__ == "__main__":
-    from tests.benchmarks import engine  # workers know the module by this name
+    from tests.benchmarks import engine  # noqa: PLW0406 - the name that workers know
 
     if sys.argv[1:2] == ["one"]:
         pass_seconds(*sys.argv[2:])
