@@ -108,10 +108,12 @@ class Clusterer(Fitted, ABC):
         """Plan the passes of a fit, on its executor, for the time of a block."""
         with self._running() as executor, shipped(rows, weights, executor) as (source, mass):
             executor.preflight(source if not isinstance(source, MemorySource) else None)
-            yield Passes(
+            passes = Passes(
                 source, mass, executor, self.memory_limit, self.model_values(rows),
                 held_bytes=self.held_bytes(rows), scaling=self.scaling, view=self._known_view,
             )  # fmt: skip
+            with passes.many():
+                yield passes
 
     def begin(self, X: Any) -> RowSource:
         """Return the rows of a fit; refuse parameters and rows that cannot be fitted."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from streamkm.cluster.fitdata import FitData
 from streamkm.cluster.looking import Looked, check_summary, survey_rows, what_is_stored
 from streamkm.cluster.rows import take
 from streamkm.cluster.scaling import Scaling
-from streamkm.data.cache import CachedSource
+from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
+from streamkm.data.here import forget_here
 from streamkm.data.layout import block_rows_for, plan_groups, shared_block_rows
 from streamkm.kernels.tile import seen_rows
 from streamkm.kernels.view import AS_THEY_ARE, View
@@ -93,7 +95,8 @@ class Passes:
             rows = shared_block_rows(n_rows, model_values, plan.n_workers)
             block_rows = min(rows, max(plan.block_bytes // ROW_OVERHEAD_BYTES, block_rows))
         self.source: RowSource = source
-        self.keep_bytes = 0
+        self._rows = source
+        self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
         if executor.shares_memory:
             self.keep_bytes = plan.cache_bytes if in_memory else plan.cache_bytes // KEPT_SHARE
@@ -117,12 +120,27 @@ class Passes:
         assert self._data is not None
         return self._data
 
+    @contextmanager
+    def many(self) -> Iterator[Passes]:
+        """Have worker processes keep blocks, too, for the time of many passes."""
+        executor = self.executor
+        is_apart = executor.n_memories > 0 and not executor.shares_memory
+        if is_apart and not hasattr(self._rows, "read_groups"):
+            cache_bytes = self.plan.cache_bytes // executor.n_processes
+            self.sent_bytes = cache_bytes // KEPT_SHARE
+            self.source = WorkersCache(self._rows, cache_bytes - self.sent_bytes)
+        try:
+            yield self
+        finally:
+            self.release()
+
     def release(self) -> RowSource:
         """Leave the memory limit to other passes: forget the cache, return what it cached."""
         if isinstance(self.source, CachedSource):
             self.source.forget()
-            return self.source.source
-        return self.source
+        elif isinstance(self.source, WorkersCache):
+            self.executor.everywhere(forget_here, self.source.token)
+        return self._rows
 
     def hold(self, key: Any, load: Callable[[], Any]) -> Any:
         """Return what `load` gives, and keep it until another key is asked for."""
@@ -176,8 +194,7 @@ class Passes:
 
     def stored(self) -> Looked | None:
         """Return what the store knows of its rows as they are."""
-        source = self.release()
-        return what_is_stored(source) if self.weights is None else None
+        return what_is_stored(self._rows) if self.weights is None else None
 
     def _look_raw(self, least_sample_rows: int) -> Looked:
         if self._raw is None:

@@ -10,7 +10,6 @@ from typing import Any, Final
 from streamkm.cluster.init import Seeding, random_start
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.passes import Passes
-from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import Group
 from streamkm.errors import SourceError
@@ -33,7 +32,7 @@ class FitPlan:
         Of the data.
     n_clusters, algorithm
         Of the fit.
-    crew, shares_memory
+    crew, can_keep
         Who runs the tasks, and whether in this process.
     limit_bytes, n_workers, block_bytes
         The memory limit, tasks at once, and what one read call brings.
@@ -59,7 +58,7 @@ class FitPlan:
     n_clusters: int
     algorithm: str
     crew: str
-    shares_memory: bool
+    can_keep: bool
     limit_bytes: int
     n_workers: int
     block_bytes: int
@@ -85,8 +84,8 @@ class FitPlan:
             found.append("most of a pass is reading: a larger memory limit keeps more rows decoded")
         if stats.decode_s > max(stats.read_s, stats.compute_s):
             found.append("most of it is decoding: convert with --codec lz4 or --codec none")
-        if not self.shares_memory:
-            found.append("threads keep bounds of the rows from pass to pass; these tasks keep none")
+        if not self.can_keep:
+            found.append("threads and clusters keep rows and bounds from pass to pass; these processes none")
         elif not self.n_groups and self.n_clusters > 1 and self.algorithm != "lloyd":
             found.append("bounds of the rows do not fit: a larger memory limit spares late passes")
         if reading > stats.compute_s:
@@ -127,7 +126,7 @@ def plan_fit(model: KMeans, X: Any) -> FitPlan:
         n_used = len(data.summary.mean)
         stats, seconds = _measure(passes, planned.n_clusters)
         source = passes.source
-        cache = source.budget_bytes if isinstance(source, CachedSource) else 0
+        cache = getattr(source, "budget_bytes", 0) * passes.executor.n_memories
         decoded = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
         n_groups, kept = _kept(passes, planned, n_used)
         assert data.raw_sample is not None
@@ -138,7 +137,7 @@ def plan_fit(model: KMeans, X: Any) -> FitPlan:
         saved = share * (stats.read_s + stats.decode_s) / cost if cost > 0.0 else 0.0
         return FitPlan(
             *rows.shape, rows.dtype.name, planned.n_clusters, planned.algorithm,
-            passes.executor.crew(), passes.executor.shares_memory, passes.plan.limit_bytes,
+            passes.executor.crew(), passes.executor.n_memories > 0, passes.plan.limit_bytes,
             passes.plan.n_workers, passes.plan.block_bytes, share, kept, n_groups, stats, first,
             first * (1.0 - saved), stats.bytes_read * rows.shape[0] // stats.n_rows,
             _iterations(planned, sample),
@@ -180,10 +179,12 @@ def _waves(passes: Passes) -> list[list[Group]]:
 
 def _kept(passes: Passes, model: KMeans, n_used: int) -> tuple[int | None, int]:
     """Return for how many groups bounds are kept, and the bytes of it."""
-    n_rows, n_models = passes.source.shape[0], model.n_init
-    room = passes.keep_bytes // n_models
+    n_memories, n_models = max(passes.executor.n_memories, 1), model.n_init
+    n_rows = -(-passes.source.shape[0] // n_memories)  # of each
+    room = (passes.keep_bytes or passes.sent_bytes) // n_models
     n_kept, n_groups = fitting(model.algorithm, (model.n_clusters, n_used), n_rows, room)
-    return n_groups if n_kept else None, n_kept * bytes_per_row(n_groups) * n_models
+    kept_bytes = n_memories * n_kept * bytes_per_row(n_groups) * n_models
+    return n_groups if n_kept else None, kept_bytes
 
 
 def _iterations(model: KMeans, sample: Any) -> int:

@@ -21,6 +21,7 @@ from streamkm.data.aligned import AlignedSource
 from streamkm.data.cache import CachedSource
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import Block, Group, share_out
+from streamkm.data.wrapped import WrappedSource
 from streamkm.kernels.hashing import permute
 from streamkm.keyed import STREAM, generator, row_key
 from streamkm.sources.array import MemorySource
@@ -103,7 +104,7 @@ class Stream:
 
     def __init__(self, passes: Passes, batch_size: int, buffer_rows: int, n_clusters: int) -> None:
         source = passes.source
-        raw = source.source if isinstance(source, CachedSource) else source
+        raw = source.source if isinstance(source, WrappedSource) else source
         self.n_rows, n_features = source.shape
         self.batch_size = min(batch_size, self.n_rows)
         self.buffer_rows = buffer_rows

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamkm.cluster.passes import Passes
+from streamkm.data.cache import WorkersCache
 from streamkm.errors import BadRowsError
+from streamkm.kernels.centers import prepare
+from streamkm.kernels.frame import Frame
+from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
     KeptPass,
     KeptRows,
@@ -15,8 +19,11 @@ from streamkm.kernels.kept_rows import (
     merged,
 )
 from streamkm.kernels.lloyd import PartialSums
+from streamkm.kernels.motion import motion_of
+from streamkm.kernels.register_tile import WIDTH
 from streamkm.tasks import fit as tasks
-from streamkm.typing import F64, Json
+from streamkm.tasks.sent import SentPass
+from streamkm.typing import F64, I64, Json
 
 
 class Tally:
@@ -35,8 +42,9 @@ class Tally:
 
     def __init__(self, passes: Passes, n_models: int, algorithm: str) -> None:
         self.passes, self.algorithm = passes, algorithm
-        self._kept: list[_Kept | None] = [None] * n_models
+        self._kept: list[_Kept | _Sent | None] = [None] * n_models
         self._share_bytes = passes.keep_bytes // max(n_models, 1)
+        self._n_passes = 0
 
     def sums(
         self,
@@ -52,6 +60,7 @@ class Tally:
         no row less than the pass before, since its sums are built on.
         """
         frame = self.passes.data.frame
+        self._n_passes += 1
         kept = [self._begin(i, c) for i, c in zip(running, centers, strict=True)]
         parts = self.passes.run_models(
             tasks.lloyd,
@@ -59,8 +68,7 @@ class Tally:
             stage=stage,
             title=title,
             kept=tuple(
-                k and KeptPass.over(k.rows, c, k.centers, frame)
-                for k, c in zip(kept, centers, strict=True)
+                k and k.over(c, frame, self._n_passes) for k, c in zip(kept, centers, strict=True)
             ),
             **where,
         )
@@ -77,15 +85,21 @@ class Tally:
         """Leave the memory to others; the next pass begins anew."""
         self._kept = [None] * len(self._kept)
 
-    def _begin(self, model: int, centers: F64) -> _Kept | None:
+    def _begin(self, model: int, centers: F64) -> _Kept | _Sent | None:
         """Return what is kept for a model; anew where it has another number of centers."""
         found = self._kept[model]
-        if found is None or len(found.rows.order) != len(centers):
-            found = self._kept[model] = self._make(centers)
+        if found is None or len(found.order) != len(centers):
+            found = self._kept[model] = self._make(model, centers)
         return found
 
-    def _make(self, centers: F64) -> _Kept | None:
-        n_rows = self.passes.source.shape[0]
+    def _make(self, model: int, centers: F64) -> _Kept | _Sent | None:
+        n_rows, source = self.passes.source.shape[0], self.passes.source
+        if isinstance(source, WorkersCache):
+            room = self.passes.sent_bytes // len(self._kept)
+            share = -(-n_rows // max(self.passes.executor.n_memories, 1))
+            _, n_groups = fitting(self.algorithm, centers.shape, share, room)
+            order = order_neighbors(centers, WIDTH)
+            return _Sent(source.token, model, order, n_groups, room)
         n_kept, n_groups = fitting(self.algorithm, centers.shape, n_rows, self._share_bytes)
         return _Kept(KeptRows.make(n_kept, centers, n_groups)) if n_kept else None
 
@@ -100,9 +114,13 @@ class _Kept:
     """One model: what is kept of the rows, for which centers, and their sums."""
 
     def __init__(self, rows: KeptRows) -> None:
-        self.rows = rows
+        self.rows, self.order = rows, rows.order
         self.centers: F64 | None = None
         self.sums: PartialSums | None = None
+
+    def over(self, centers: F64, frame: Frame, number: int) -> KeptPass:
+        """Return the next pass."""
+        return KeptPass.over(self.rows, centers, self.centers, frame)
 
     def settle(self, part: KeptSums, centers: F64) -> PartialSums:
         """Return the sums of all rows after a pass with these centers."""
@@ -111,3 +129,29 @@ class _Kept:
         total = merged([self.sums, part.whole])
         assert total is not None
         return total
+
+
+class _Sent:
+    """One model: workers keep what they know of the rows, and return whole sums."""
+
+    def __init__(self, token: str, model: int, order: I64, n_groups: int, room: int) -> None:
+        self.token, self.model, self.order = token, model, order
+        self.n_groups, self.room = n_groups, room
+        self.number = 0
+        self.centers: F64 | None = None
+
+    def over(self, centers: F64, frame: Frame, number: int) -> SentPass:
+        """Return the next pass."""
+        since, self.number = self.number, number
+        motion = None
+        if self.centers is not None and self.n_groups:
+            motion = motion_of(self.centers, prepare(centers, frame, self.order), self.n_groups)
+        return SentPass(
+            self.token, self.model, number, since, self.order, self.n_groups, motion, self.room
+        )
+
+    def settle(self, part: KeptSums, centers: F64) -> PartialSums:
+        """Return the sums of all rows after a pass with these centers."""
+        self.centers = centers
+        assert part.whole is not None
+        return part.whole

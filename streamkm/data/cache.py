@@ -7,8 +7,10 @@ saves exactly their share of each pass.
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import Any
 
+from streamkm.data.here import kept_here
 from streamkm.data.wrapped import WrappedSource
 from streamkm.typing import Rows, RowSource
 
@@ -57,5 +59,42 @@ class CachedSource(WrappedSource):
             self._blocks.clear()
             self._used_bytes = 0
 
+    def close(self) -> None:
+        """Give back the memory, and keep nothing from then on."""
+        self.budget_bytes = 0
+        self.forget()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (CachedSource, (self.source, self.budget_bytes))
+
+
+class WorkersCache(WrappedSource):
+    """Another source, whose blocks each worker process keeps that it is sent to.
+
+    Parameters
+    ----------
+    source
+        Where the rows come from.
+    budget_bytes
+        The most decoded bytes that each process keeps.
+    token
+        Of the sender's; None for a new one, which itself keeps nothing.
+    """
+
+    def __init__(self, source: RowSource, budget_bytes: int, token: str | None = None) -> None:
+        super().__init__(source)
+        self.budget_bytes = budget_bytes
+        self.is_sent = token is not None
+        self.token = token or uuid.uuid4().hex
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Rows `start` to `stop`, from this process's memory where it is a worker that has them."""
+        if not self.is_sent:
+            return self.source.read(start, stop)
+        cached = kept_here(
+            self.token, "blocks", lambda: CachedSource(self.source, self.budget_bytes)
+        )
+        return cached.read(start, stop)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (WorkersCache, (self.source, self.budget_bytes, self.token))

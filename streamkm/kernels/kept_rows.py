@@ -57,11 +57,16 @@ class KeptRows:
     @classmethod
     def make(cls, n_kept: int, centers: F64, n_groups: int) -> KeptRows:
         """Return what is kept before the first pass; no groups where only labels are."""
+        return cls.empty(n_kept, order_neighbors(centers, WIDTH), n_groups)
+
+    @classmethod
+    def empty(cls, n_kept: int, order: I64, n_groups: int) -> KeptRows:
+        """Do so for an order of the centers."""
         return cls(
             np.full(n_kept, -1, np.int32),
             np.empty(n_kept if n_groups else 0, np.float32),
             np.empty((n_kept, n_groups), np.float32),
-            order_neighbors(centers, WIDTH),
+            order,
         )
 
     @property

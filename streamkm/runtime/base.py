@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from streamkm.typing import Json, Listener, Mergeable, RowSource, TaskFunction, WorkUnit
@@ -25,6 +25,9 @@ class Executor(Protocol):
         Whether tasks see this process's arrays without copying.
     can_limit
         Whether `limited` can lower the number of tasks at once.
+    n_memories
+        Memories that keep what they are given from pass to pass, each of which
+        meets the same groups in every pass; 0 where that is chance.
     listener
         Called with events; None for silence.
     """
@@ -38,6 +41,11 @@ class Executor(Protocol):
     @property
     def n_workers(self) -> int:
         """Tasks that run at once."""
+        ...
+
+    @property
+    def n_memories(self) -> int:
+        """As above."""
         ...
 
     def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
@@ -62,6 +70,10 @@ class Executor(Protocol):
 
     def crew(self) -> str:
         """Say in a few words who runs the tasks now: `4 threads`."""
+        ...
+
+    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in every process that runs tasks, where that is another one."""
         ...
 
     def log_pass(self, record: Json) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
+import dask
 import distributed
 from distributed import Client, LocalCluster
 
@@ -66,6 +68,11 @@ class DistributedExecutor:
         self.n_processes = n_processes
 
     @property
+    def n_memories(self) -> int:
+        """Workers: each meets its own groups again, as long as none comes or goes."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    @property
     def n_workers(self) -> int:
         """Threads of the worker that has most: tasks that share one worker's memory."""
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
@@ -80,10 +87,12 @@ class DistributedExecutor:
         topic = "streamkm-rows"
         token = uuid.uuid4().hex
         handler = _Relay(self.listener, token)
+        homes = self._homes(groups, context)
         if self.listener is not None:
             self.client.subscribe_topic(topic, handler)
         try:
-            return cast("M", self.client.get(graph, [root], retries=RETRIES)[0])
+            with dask.annotate(workers=homes, allow_other_workers=True):
+                return cast("M", self.client.get(graph, [root], retries=RETRIES)[0])
         except (distributed.KilledWorker, distributed.CancelledError) as error:
             raise ClusterError(
                 f"the cluster lost its workers or its scheduler ({error})"
@@ -91,6 +100,17 @@ class DistributedExecutor:
         finally:
             if self.listener is not None:
                 self.client.unsubscribe_topic(topic)
+
+    def _homes(self, groups: Sequence[WorkUnit], context: Any) -> _Homes:
+        """Return where each group belongs: where workers keep blocks, always to the same one."""
+        source: Any = getattr(context, "source", None)
+        starts = [getattr(group, "start", -1) for group in groups]
+        if not getattr(source, "token", "") or min(starts) < 0:
+            return _Homes(())
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        places = [a for a in sorted(workers) for _ in range(int(workers[a]["nthreads"]))]
+        n_rows = source.shape[0]
+        return _Homes(tuple(places[start * len(places) // n_rows] for start in starts if places))
 
     def for_each(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass that writes."""
@@ -135,6 +155,11 @@ class DistributedExecutor:
         threads = self.client.nthreads()
         return f"{counted(len(threads), 'worker')}, {counted(sum(threads.values()), 'thread')}"
 
+    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
+        """Call a function on every worker; one that is lost has nothing to do."""
+        with suppress(OSError, distributed.CancelledError):
+            self.client.run(fn, *arguments, on_error="ignore")
+
     def log_pass(self, record: Json) -> None:
         """Log a pass as an event: for `Client.get_events("streamkm")`, and on the dashboard."""
         event = {"action": f"streamkm-{record['stage']}", **record}
@@ -143,6 +168,17 @@ class DistributedExecutor:
 
     def close(self) -> None:
         """The client belongs to whoever made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Homes:
+    """The worker of each group's task, for the scheduler, which asks by key; any for the others."""
+
+    of_groups: tuple[str, ...]
+
+    def __call__(self, key: Any) -> list[str]:
+        is_group = isinstance(key, tuple) and len(key) == 2
+        return [self.of_groups[key[1]]] if is_group and self.of_groups else []
 
 
 class _Relay:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Self, cast
@@ -122,6 +122,7 @@ class ThreadsExecutor:
     n_processes = 1
     shares_memory = True
     can_limit = True
+    n_memories = 1
 
     def __init__(self, n_workers: int | None = None) -> None:
         self.n_workers = default_workers(n_workers)
@@ -160,6 +161,9 @@ class ThreadsExecutor:
         """Return who runs the tasks."""
         return counted(self.n_workers, "thread" if self.shares_memory else "process")
 
+    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
+        """Nothing: tasks run in this process, or in others that keep nothing."""
+
     def log_pass(self, record: Json) -> None:
         """Nothing: these schedulers keep no log."""
 
@@ -172,6 +176,7 @@ class ProcessesExecutor(ThreadsExecutor):
 
     name = "processes"
     shares_memory = False
+    n_memories = 0
 
     def __init__(self, n_workers: int | None = None) -> None:
         super().__init__(n_workers)

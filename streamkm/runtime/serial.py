@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from streamkm.runtime.base import C, M
 from streamkm.runtime.events import GroupDone
@@ -20,6 +20,7 @@ class SerialExecutor:
     n_processes = 1
     shares_memory = True
     can_limit = True
+    n_memories = 1
 
     def __init__(self, n_workers: int | None = None) -> None:
         self.listener: Listener | None = None
@@ -53,6 +54,9 @@ class SerialExecutor:
     def crew(self) -> str:
         """Return who runs the tasks."""
         return "1 thread"
+
+    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
+        """Nothing: tasks run in this process."""
 
     def log_pass(self, record: Json) -> None:
         """Nothing: there is no scheduler."""

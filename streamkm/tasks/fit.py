@@ -20,6 +20,7 @@ from streamkm.kernels.member_sums import MembersAccumulator
 from streamkm.kernels.members import Closing
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, read_group, refuse_bad
+from streamkm.tasks.sent import SentAccumulator, SentPass
 from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
 
@@ -42,8 +43,8 @@ class FitContext:
     members
         Grids of the sums over members, one a model, where a closing pass takes them.
     kept
-        For each model what is kept of the rows in this process, or which of
-        them are chosen to be held; None where nothing is.
+        For each model what is kept of the rows, in this process or by workers, or
+        which of them are chosen to be held; None where nothing is.
     """
 
     source: RowSource
@@ -55,7 +56,7 @@ class FitContext:
     keys: tuple[np.uint64, ...] = ()
     spread: I32 | None = None
     members: tuple[I32, ...] = ()
-    kept: tuple[KeptPass | ActivePass | None, ...] = ()
+    kept: tuple[KeptPass | SentPass | ActivePass | None, ...] = ()
 
     @property
     def partial_bytes(self) -> int:
@@ -66,18 +67,21 @@ class FitContext:
 def lloyd(group: Any, context: FitContext) -> PassResult:
     """Partial sums of one Lloyd pass, for every model; KeptSums or ActiveSums as `kept` says."""
     kept = context.kept or (None,) * len(context.models)
-    models: list[LloydAccumulator | KeptAccumulator | ActiveAccumulator] = []
+    models: list[LloydAccumulator | KeptAccumulator | SentAccumulator | ActiveAccumulator] = []
     for centers, passed in zip(context.models, kept, strict=True):
         if passed is None:
             models.append(LloydAccumulator(prepare(centers, context.frame), context.grids))
         elif isinstance(passed, KeptPass):
             models.append(KeptAccumulator(passed, context.grids))
+        elif isinstance(passed, SentPass):
+            own = SentAccumulator(passed, centers, context.frame, context.grids, group)
+            models.append(own)
         else:
             models.append(ActiveAccumulator(passed, context.grids, group.n_rows))
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         for model in models:
-            if isinstance(model, KeptAccumulator):
+            if isinstance(model, KeptAccumulator | SentAccumulator):
                 model.add(start, rows, weights)
             else:
                 model.add(rows, weights)

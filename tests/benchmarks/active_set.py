@@ -8,17 +8,15 @@ page cache.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 import streamkm
 from streamkm.cluster import passes as passes_module
-from tests.benchmarks.shared import cifar, head, mnist, row, run
+from tests.benchmarks.shared import cifar, drop, head, mnist, row, run
 
 SHARES = (0.1, 0.25)
 ROUNDS = 5
@@ -45,10 +43,8 @@ def cached(share: float, X) -> None:
 def cold(passes, *words) -> None:
     """Drop the files of a store before a pass over it."""
     path = getattr(getattr(passes.source, "source", passes.source), "path", None)
-    for file in Path(path).rglob("*") if path else ():
-        if file.is_file():
-            with open(file, "rb") as handle:
-                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if path:
+        drop(path)
     announce(passes, *words)
 
 

@@ -84,6 +84,14 @@ def run(parts: Mapping[str, Callable[[], None]], asked: list[str]) -> None:
             os.chdir("/")
 
 
+def drop(path: Path | str) -> None:
+    """Drop the files under a path from the page cache."""
+    for file in Path(path).rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as handle:
+                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def row(*cells: Any) -> None:
     print("| " + " | ".join(str(c) for c in cells) + " |", flush=True)
 

@@ -30,8 +30,8 @@ def test_a_plan_holds_what_the_fit_then_does(store, executor):
     assert 0 < plan.measured.n_rows <= 40_000
     assert plan.first_pass_s > 0
     assert plan.later_pass_s <= plan.first_pass_s
-    assert plan.shares_memory == (executor != "processes")
-    assert (plan.n_groups, plan.cached_share) == ((1, 1.0) if plan.shares_memory else (None, 0.0))
+    assert plan.can_keep == (executor != "processes")
+    assert (plan.n_groups, plan.cached_share) == ((1, 1.0) if plan.can_keep else (None, 0.0))
     assert not hasattr(model, "cluster_centers_")
 
 

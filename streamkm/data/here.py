@@ -1,0 +1,49 @@
+"""What this process, as a worker, keeps from pass to pass for the fit that it works for.
+
+A cache, never truth. It belongs to the fit that was met last: two would be
+twice the memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, Final, Protocol, TypeVar
+
+
+class Forgets(Protocol):
+    """What is kept: it can be told to hold nothing any more."""
+
+    def close(self) -> None:
+        """Give back the memory, and keep nothing from then on."""
+        ...
+
+
+T = TypeVar("T", bound=Forgets)
+
+_KEPT: Final[dict[str, dict[Hashable, Any]]] = {}  # by the fit's token: one at most
+_LOCK: Final = threading.Lock()
+
+
+def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:
+    """Return what is kept under a name, made now where it is missing; forget other fits."""
+    with _LOCK:
+        if token not in _KEPT:
+            _forget_all()
+            _KEPT[token] = {}
+        found: T = _KEPT[token].get(name) or _KEPT[token].setdefault(name, make())
+        return found
+
+
+def forget_here(token: str) -> None:
+    """Forget a fit."""
+    with _LOCK:
+        if token in _KEPT:
+            _forget_all()
+
+
+def _forget_all() -> None:
+    for things in _KEPT.values():
+        for thing in things.values():
+            thing.close()  # a task that still has it keeps no more
+    _KEPT.clear()
