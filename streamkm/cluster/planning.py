@@ -33,7 +33,7 @@ class FitPlan:
     n_clusters, algorithm
         Of the fit.
     crew, can_keep
-        Who runs the tasks, and whether in this process.
+        Who runs the tasks, and whether something of the rows can be kept there.
     limit_bytes, n_workers, block_bytes
         The memory limit, tasks at once, and what one read call brings.
     cached_share
