@@ -85,7 +85,9 @@ class FitPlan:
         if stats.decode_s > max(stats.read_s, stats.compute_s):
             found.append("most of it is decoding: convert with --codec lz4 or --codec none")
         if not self.can_keep:
-            found.append("threads and clusters keep rows and bounds from pass to pass; these processes none")
+            found.append(
+                "threads and clusters keep what they know of the rows; these processes do not"
+            )
         elif not self.n_groups and self.n_clusters > 1 and self.algorithm != "lloyd":
             found.append("bounds of the rows do not fit: a larger memory limit spares late passes")
         if reading > stats.compute_s:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamkm.direct.codecs import Octets
 
 KEPT_BYTES: Final = 32 << 20
+LEAST_BYTES: Final = 1 << 20  # of rows: less is no matter
+MOST_BYTES: Final = 64 << 20
 
 
 class Buffers:
-    """Lends scratch memory, to as many threads as ask; keeps what is not large.
+    """Lends memory, to as many threads as ask: scratch, and under the rows that are given out.
 
-    They belong to a reader, not to a thread: the threads that read come and
-    go, and the memory goes with the reader.
+    It belongs to a reader, not to a thread: the threads that read come and go,
+    and the memory goes with the reader.
     """
 
     def __init__(self) -> None:
         self._free: deque[Octets] = deque()
+        self._rows: list[Octets] = []
+        self._n_lent = 0
+        self._lock = threading.RLock()  # a loan may end wherever Python collects garbage
 
     @contextmanager
     def lend(self, n_bytes: int) -> Iterator[Octets]:
-        """Lend memory, unset."""
+        """Lend scratch memory, unset."""
         try:
             buffer = self._free.pop()
         except IndexError:
@@ -40,5 +48,43 @@ class Buffers:
             if len(buffer) <= KEPT_BYTES:
                 self._free.append(buffer)
 
+    def rows(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array, unset; its memory is used again when no view of it is left.
+
+        What came back is kept for as long as anything is lent: for a pass.
+        """
+        n_bytes = math.prod(shape) * dtype.itemsize
+        if not LEAST_BYTES <= n_bytes <= MOST_BYTES:
+            return np.empty(shape, dtype)
+        with self._lock:
+            memory = self._rows.pop() if self._rows else None
+            self._n_lent += 1
+        if memory is None or len(memory) < n_bytes:
+            del memory  # before the next is taken
+            memory = np.empty(n_bytes, np.uint8)
+        return np.asarray(_Loan(memory, self))[:n_bytes].view(dtype).reshape(shape)
+
+    def take_back(self, memory: Octets) -> None:
+        """Take back what was lent under rows."""
+        with self._lock:
+            self._n_lent -= 1
+            self._rows.append(memory)
+            if self._n_lent == 0:
+                self._rows.clear()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (Buffers, ())
+
+
+class _Loan:
+    """Memory under an array: it goes home when the array and all its views are gone."""
+
+    def __init__(self, memory: Octets, home: Buffers) -> None:
+        self._memory, self._home = memory, home
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return self._memory.__array_interface__
+
+    def __del__(self) -> None:
+        self._home.take_back(self._memory)

@@ -67,7 +67,7 @@ class DirectReader:
         layout = self.layout
         start, stop, _ = slice(start, stop).indices(layout.shape[0])
         dtype = layout.stored_dtype.newbyteorder("=")
-        out = np.empty((max(stop - start, 0), *layout.shape[1:]), dtype)
+        out = self._buffers.rows((max(stop - start, 0), *layout.shape[1:]), dtype)
         if out.size:
             box = (slice(start, stop), *(slice(0, size) for size in layout.shape[1:]))
             for cell in cut(box, layout.file_shape):

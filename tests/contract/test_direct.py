@@ -23,6 +23,7 @@ from zarr.codecs import (
 )
 
 from streamkm.direct import open_direct
+from streamkm.direct.buffers import Buffers
 from streamkm.errors import StoreError
 from streamkm.metering import metered
 from streamkm.sources.zarr_array import from_array
@@ -274,3 +275,26 @@ def test_what_was_read_is_counted(tmp_path):
     with metered() as meter:
         plain.read(3, 15)
     assert meter.bytes_read == meter.bytes_decoded == 12 * COLUMNS * 4  # and no more
+
+
+@given(sizes=st.lists(st.integers(1, 3 << 20), min_size=1, max_size=12), seed=st.integers(0, 99))
+def test_rows_that_are_in_use_are_never_written_over(sizes, seed):
+    rng, buffers, held = np.random.default_rng(seed), Buffers(), []
+    for number, size in enumerate(sizes):
+        rows = buffers.rows((size // 4 + 1, 2), np.dtype("<i2"))
+        rows[...] = number
+        held.append((number, rows[:: rng.integers(1, 3), :1]))  # a view keeps all of it
+        del rows
+        while held and rng.random() < 0.5:
+            held.pop(rng.integers(len(held)))
+        assert all((view == value).all() for value, view in held)
+    held.clear()
+    assert (buffers._n_lent, buffers._rows) == (0, [])  # nothing lingers
+
+
+def test_memory_of_rows_is_used_again():
+    buffers, shape = Buffers(), (1 << 19, 1)
+    kept = buffers.rows(shape, np.dtype("f4"))
+    first = buffers.rows(shape, np.dtype("f4")).ctypes.data
+    assert buffers.rows((1 << 18, 1), np.dtype("f4")).ctypes.data == first
+    assert kept.ctypes.data != first
