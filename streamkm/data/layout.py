@@ -117,16 +117,16 @@ def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
 def shared_block_rows(n_rows: int, row_products: int, n_workers: int) -> int:
     """Return the rows of a block where rows lie in memory and reading them is nothing.
 
-    Four blocks a worker, so that none waits long for the last, or fewer where
-    there is little to compute: what a block costs in Python adds up over the
-    passes of a fit.
+    Two blocks a worker, so that none waits long for the last, or fewer where
+    there is little to compute: what a task costs in Python and in the scheduler
+    adds up over the passes of a fit.
 
     Parameters
     ----------
     row_products
         Products that a pass takes of a row.
     """
-    n_blocks = min(max(n_rows * row_products // TASK_PRODUCTS, 1), 4 * n_workers)
+    n_blocks = min(max(n_rows * row_products // TASK_PRODUCTS, 1), 2 * n_workers)
     return -(-n_rows // n_blocks)
 
 

@@ -176,7 +176,7 @@ def partial_fit(store: str) -> tuple[int, Any]:
 
     def fit(n: int) -> None:
         for _ in range(n - 1):
-            for begin in range(0, len(rows), rows.chunks[0]):
+            for begin in range(0, rows.shape[0], rows.chunks[0]):
                 model.partial_fit(rows[begin : begin + rows.chunks[0]])
 
     return N_PASSES - 1, fit
