@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,6 @@ class Tally:
         self.passes, self.algorithm = passes, algorithm
         self._kept: list[_Kept | _Sent | None] = [None] * n_models
         self._share_bytes = passes.keep_bytes // max(n_models, 1)
-        self._n_passes = 0
 
     def sums(
         self,
@@ -60,16 +60,14 @@ class Tally:
         no row less than the pass before, since its sums are built on.
         """
         frame = self.passes.data.frame
-        self._n_passes += 1
-        kept = [self._begin(i, c) for i, c in zip(running, centers, strict=True)]
+        is_whole = "groups" not in where
+        kept = [self._begin(i, c, is_whole) for i, c in zip(running, centers, strict=True)]
         parts = self.passes.run_models(
             tasks.lloyd,
             centers,
             stage=stage,
             title=title,
-            kept=tuple(
-                k and k.over(c, frame, self._n_passes) for k, c in zip(kept, centers, strict=True)
-            ),
+            kept=tuple(k and k.over(c, frame) for k, c in zip(kept, centers, strict=True)),
             **where,
         )
         n_moved = [part.n_moved if isinstance(part, KeptSums) else None for part in parts]
@@ -85,8 +83,10 @@ class Tally:
         """Leave the memory to others; the next pass begins anew."""
         self._kept = [None] * len(self._kept)
 
-    def _begin(self, model: int, centers: F64) -> _Kept | _Sent | None:
+    def _begin(self, model: int, centers: F64, is_whole: bool) -> _Kept | _Sent | None:
         """Return what is kept for a model; anew where it has another number of centers."""
+        if isinstance(self.passes.source, WorkersCache) and not is_whole:
+            return None  # workers know the groups of whole passes alone
         found = self._kept[model]
         if found is None or len(found.order) != len(centers):
             found = self._kept[model] = self._make(model, centers)
@@ -118,7 +118,7 @@ class _Kept:
         self.centers: F64 | None = None
         self.sums: PartialSums | None = None
 
-    def over(self, centers: F64, frame: Frame, number: int) -> KeptPass:
+    def over(self, centers: F64, frame: Frame) -> KeptPass:
         """Return the next pass."""
         return KeptPass.over(self.rows, centers, self.centers, frame)
 
@@ -137,21 +137,28 @@ class _Sent:
     def __init__(self, token: str, model: int, order: I64, n_groups: int, room: int) -> None:
         self.token, self.model, self.order = token, model, order
         self.n_groups, self.room = n_groups, room
-        self.number = 0
+        self.since = self.number = ""
         self.centers: F64 | None = None
 
-    def over(self, centers: F64, frame: Frame, number: int) -> SentPass:
+    def over(self, centers: F64, frame: Frame) -> SentPass:
         """Return the next pass."""
-        since, self.number = self.number, number
+        self.number = uuid.uuid4().hex
         motion = None
         if self.centers is not None and self.n_groups:
             motion = motion_of(self.centers, prepare(centers, frame, self.order), self.n_groups)
         return SentPass(
-            self.token, self.model, number, since, self.order, self.n_groups, motion, self.room
+            self.token,
+            self.model,
+            self.number,
+            self.since,
+            self.order,
+            self.n_groups,
+            motion,
+            self.room,
         )
 
     def settle(self, part: KeptSums, centers: F64) -> PartialSums:
         """Return the sums of all rows after a pass with these centers."""
-        self.centers = centers
+        self.centers, self.since = centers, self.number
         assert part.whole is not None
         return part.whole

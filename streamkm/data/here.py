@@ -7,6 +7,7 @@ twice the memory.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol, TypeVar
 
@@ -22,12 +23,20 @@ class Forgets(Protocol):
 T = TypeVar("T", bound=Forgets)
 
 _KEPT: Final[dict[str, dict[Hashable, Any]]] = {}  # by the fit's token: one at most
+_FORGOTTEN: Final[deque[str]] = deque(maxlen=256)  # whose last tasks may still be running
 _LOCK: Final = threading.Lock()
 
 
 def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:
-    """Return what is kept under a name, made now where it is missing; forget other fits."""
+    """Return what is kept under a name, made now where it is missing; forget other fits.
+
+    For a fit that was forgotten it is made, and keeps nothing.
+    """
     with _LOCK:
+        if token in _FORGOTTEN:
+            made = make()
+            made.close()
+            return made
         if token not in _KEPT:
             _forget_all()
             _KEPT[token] = {}
@@ -36,8 +45,9 @@ def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:
 
 
 def forget_here(token: str) -> None:
-    """Forget a fit."""
+    """Forget a fit, for good."""
     with _LOCK:
+        _FORGOTTEN.append(token)
         if token in _KEPT:
             _forget_all()
 

@@ -17,6 +17,7 @@ from streamkm.direct.codecs import Octets
 KEPT_BYTES: Final = 32 << 20
 LEAST_BYTES: Final = 1 << 20  # of rows: less is no matter
 MOST_BYTES: Final = 64 << 20
+FREE_BYTES: Final = 128 << 20
 
 
 class Buffers:
@@ -57,20 +58,26 @@ class Buffers:
         if not LEAST_BYTES <= n_bytes <= MOST_BYTES:
             return np.empty(shape, dtype)
         with self._lock:
-            memory = self._rows.pop() if self._rows else None
-            self._n_lent += 1
-        if memory is None or len(memory) < n_bytes:
-            del memory  # before the next is taken
+            # Of about that size: whoever keeps the rows keeps all of the memory under them.
+            fits = (i for i, m in enumerate(self._rows) if 0 <= len(m) - n_bytes <= n_bytes // 8)
+            place = next(fits, None)
+            memory = None if place is None else self._rows.pop(place)
+        if memory is None:
             memory = np.empty(n_bytes, np.uint8)
         return np.asarray(_Loan(memory, self))[:n_bytes].view(dtype).reshape(shape)
+
+    def lent(self) -> None:
+        """Count what is lent under rows."""
+        with self._lock:
+            self._n_lent += 1
 
     def take_back(self, memory: Octets) -> None:
         """Take back what was lent under rows."""
         with self._lock:
             self._n_lent -= 1
             self._rows.append(memory)
-            if self._n_lent == 0:
-                self._rows.clear()
+            while (self._n_lent == 0 and self._rows) or sum(map(len, self._rows)) > FREE_BYTES:
+                self._rows.pop(0)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Buffers, ())
@@ -81,6 +88,7 @@ class _Loan:
 
     def __init__(self, memory: Octets, home: Buffers) -> None:
         self._memory, self._home = memory, home
+        home.lent()
 
     @property
     def __array_interface__(self) -> dict[str, Any]:

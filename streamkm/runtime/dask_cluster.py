@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
@@ -20,6 +20,7 @@ from streamkm.runtime.events import GroupDone
 from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
 
 RETRIES: Final = 3
+ROWS_TOPIC: Final = "streamkm-rows"  # of the groups that are done
 TOPIC: Final = "streamkm"  # of the events that passes leave on a cluster
 CONNECT_S: Final = 10
 PROFILED: Final = "100ms"
@@ -29,7 +30,7 @@ BEFORE_SPILLING: Final = 0.6  # distributed.worker.memory.target
 def run_group_reporting(fn: TaskFunction[C, M], group: Any, context: C) -> M:
     """Run one group on a worker and say that it is done."""
     result = fn(group, context)
-    distributed.get_worker().log_event("streamkm-rows", {"rows": int(group.n_rows)})
+    distributed.get_worker().log_event(ROWS_TOPIC, {"rows": int(group.n_rows)})
     return result
 
 
@@ -85,33 +86,36 @@ class DistributedExecutor:
     def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass."""
         graph, root = pass_graph(fn, groups, context, run_group_reporting)
-        topic = "streamkm-rows"
-        token = uuid.uuid4().hex
-        handler = _Relay(self.listener, token)
-        homes = self._homes(groups, context)
-        if self.listener is not None:
-            self.client.subscribe_topic(topic, handler)
+        handler = _Relay(self.listener, uuid.uuid4().hex)
         try:
-            with dask.annotate(workers=homes, allow_other_workers=True):
+            if self.listener is not None:
+                self.client.subscribe_topic(ROWS_TOPIC, handler)
+            homes = self._homes(groups, context)
+            with dask.annotate(workers=homes, allow_other_workers=True) if homes else nullcontext():
                 return cast("M", self.client.get(graph, [root], retries=RETRIES)[0])
         except (distributed.KilledWorker, distributed.CancelledError) as error:
-            raise ClusterError(
-                f"the cluster lost its workers or its scheduler ({error})"
-            ) from error
+            raise _lost(error) from error
+        except Exception as error:
+            if self.client.status == "running":  # a task's own
+                raise
+            raise _lost(error) from error
         finally:
             if self.listener is not None:
-                self.client.unsubscribe_topic(topic)
+                with suppress(Exception):  # a closed client has no topics
+                    self.client.unsubscribe_topic(ROWS_TOPIC)
 
-    def _homes(self, groups: Sequence[WorkUnit], context: Any) -> _Homes:
-        """Return where each group belongs: where workers keep blocks, always to the same one."""
+    def _homes(self, groups: Sequence[WorkUnit], context: Any) -> _Homes | None:
+        """Return where each group belongs, always the same: where workers keep blocks."""
         source: Any = getattr(context, "source", None)
         starts = [getattr(group, "start", -1) for group in groups]
         if not getattr(source, "token", "") or min(starts) < 0:
-            return _Homes(())
+            return None
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
         places = [a for a in sorted(workers) for _ in range(int(workers[a]["nthreads"]))]
         n_rows = source.shape[0]
-        return _Homes(tuple(places[start * len(places) // n_rows] for start in starts if places))
+        if not places:
+            return None
+        return _Homes(tuple(places[start * len(places) // n_rows] for start in starts))
 
     def for_each(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass that writes."""
@@ -157,8 +161,8 @@ class DistributedExecutor:
         return f"{counted(len(threads), 'worker')}, {counted(sum(threads.values()), 'thread')}"
 
     def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
-        """Call a function on every worker; one that is lost has nothing to do."""
-        with suppress(OSError, distributed.CancelledError):
+        """Call a function on every worker; a cluster that is lost has nothing to do."""
+        with suppress(Exception):  # distributed raises many kinds, and what failed is told already
             self.client.run(fn, *arguments, on_error="ignore")
 
     def log_pass(self, record: Json) -> None:
@@ -179,7 +183,11 @@ class _Homes:
 
     def __call__(self, key: Any) -> list[str]:
         is_group = isinstance(key, tuple) and len(key) == 2
-        return [self.of_groups[key[1]]] if is_group and self.of_groups else []
+        return [self.of_groups[key[1]]] if is_group else []
+
+
+def _lost(error: BaseException) -> ClusterError:
+    return ClusterError(f"the cluster lost its workers or its scheduler ({error})")
 
 
 class _Relay:

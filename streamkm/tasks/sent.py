@@ -34,8 +34,8 @@ class SentPass:
     token, model
         Of the fit, and which of its models: under these a worker keeps what it knows.
     number, since
-        Of this pass and of the model's pass before: what a worker knows since that
-        one is of use, and nothing else. 0 before the first.
+        Names of this pass and of the model's pass before: what a worker knows since
+        that one is of use, and nothing else. Empty before the first.
     order
         The order of the centers in their groups, shape (n_clusters,).
     n_groups
@@ -48,8 +48,8 @@ class SentPass:
 
     token: str
     model: int
-    number: int
-    since: int
+    number: str
+    since: str
     order: I64
     n_groups: int
     motion: Motion | None
@@ -60,7 +60,7 @@ class SentPass:
 class Known:
     """What is known of a group after a pass: labels, bounds, and the sums that follow."""
 
-    number: int
+    number: str
     rows: KeptRows
     sums: PartialSums
 
@@ -85,7 +85,7 @@ class Knowledge:
         self._used_bytes = 0
         self._lock = threading.Lock()
 
-    def take(self, which: Which, number: int) -> Known | None:
+    def take(self, which: Which, number: str) -> Known | None:
         """Return what is known since pass `number`, and forget it: a task may fail half-way."""
         with self._lock:
             found = self._known.pop(which, None)

@@ -296,5 +296,17 @@ def test_memory_of_rows_is_used_again():
     buffers, shape = Buffers(), (1 << 19, 1)
     kept = buffers.rows(shape, np.dtype("f4"))
     first = buffers.rows(shape, np.dtype("f4")).ctypes.data
-    assert buffers.rows((1 << 18, 1), np.dtype("f4")).ctypes.data == first
+    assert buffers.rows((500_000, 1), np.dtype("f4")).ctypes.data == first
     assert kept.ctypes.data != first
+    small = buffers.rows((1 << 18, 1), np.dtype("f4"))  # to keep it keeps no more than its bytes
+    assert small.ctypes.data != first
+
+
+def test_memory_that_nobody_uses_is_bounded():
+    buffers = Buffers()
+    kept = buffers.rows((1 << 20, 1), np.dtype("f4"))
+    many = [buffers.rows((8 << 20, 1), np.dtype("f4")) for _ in range(10)]
+    del many
+    assert sum(map(len, buffers._rows)) == 128 << 20
+    del kept
+    assert buffers._rows == []

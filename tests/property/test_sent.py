@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import uuid
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamkm
-from streamkm import KMeans
+from streamkm import KMeans, MiniBatchKMeans
 from streamkm.data import here
 from streamkm.data.cache import WorkersCache
 from streamkm.data.here import forget_here
+from streamkm.errors import ClusterError
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
@@ -62,12 +64,13 @@ def test_sums_are_those_of_all_rows_whatever_is_lost(
     largest = np.abs(X).max(axis=0).astype(np.float64)
     grids = Grids(float_grid(3.0 * largest), float_grid(np.array([3.0])) if is_weighted else None)
     frame, edges = frame_of(X), [0, *sorted(rng.integers(1, 400, 3).tolist()), 400]
+    fit = uuid.uuid4().hex
     n_groups, order, before = groups_for(algorithm, n_clusters, 5), None, None
     for number, centers in enumerate(walk(X, n_clusters, rng), 1):
         order = order_neighbors(centers, WIDTH) if order is None else order
         ready = prepare(centers, frame, order)
         motion = None if before is None or not n_groups else motion_of(before, ready, n_groups)
-        passed = SentPass("fit", 0, number, number - 1, order, n_groups, motion, budget)
+        passed = SentPass(fit, 0, f"{number}", f"{number - 1}", order, n_groups, motion, budget)
 
         def run(start, stop, part=1.0):
             group = SimpleNamespace(start=start, n_rows=stop - start)
@@ -83,7 +86,7 @@ def test_sums_are_those_of_all_rows_whatever_is_lost(
                 continue
             event = EVENTS[rng.integers(len(EVENTS))]
             if event == "lost":
-                forget_here("fit")
+                here._forget_all()
             elif event == "twice":
                 run(start, stop).result()
             elif event == "failed":
@@ -131,6 +134,16 @@ def test_blocks_are_kept_where_they_are_sent_and_nowhere_else():
         assert list(kept._blocks) == [(0, 10), (10, 20)]  # the first that fit
 
 
+def test_a_task_that_outlives_its_fit_keeps_nothing():
+    source = WorkersCache(MemorySource(np.zeros((40, 2))), 1 << 20)
+    sent = pickle.loads(pickle.dumps(source))
+    sent.read(0, 10)
+    assert here._KEPT
+    forget_here(source.token)
+    sent.read(10, 20)
+    assert not here._KEPT
+
+
 def what_is_kept() -> tuple[int, int]:
     things = [thing for kept in here._KEPT.values() for thing in kept.values()]
     return len(things), os.getpid()
@@ -160,6 +173,10 @@ def test_a_cluster_reads_once_what_fits_and_forgets_it_after(rng):
 
         executor.listener = kill_one
         again = KMeans(**settings, executor=executor).fit("x.zarr")
+        nested = MiniBatchKMeans(5, batches="nested", random_state=0, executor=executor)
+        alone = MiniBatchKMeans(5, batches="nested", random_state=0, executor="serial")
+        sums = [m.fit("x.zarr").cluster_centers_.tobytes() for m in (nested, alone)]
+        assert sums[0] == sums[1]
     assert killed
     for found in (model, again):
         assert found.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
@@ -169,3 +186,21 @@ def test_a_cluster_reads_once_what_fits_and_forgets_it_after(rng):
     # A worker that has nothing left to do takes groups of the other one: few.
     assert sum(r["bytes_read"] for r in later) < first["bytes_read"]
     assert all(min(r["rows_moved"]) < 60_000 for r in later)
+
+
+@quiet
+def test_a_scheduler_that_is_gone_is_one_clear_error(rng):
+    streamkm.convert(rng.normal(size=(20_000, 4)), "x.zarr", chunk_rows=500)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        executor = DistributedExecutor(client=client)
+
+        def close(event):
+            if isinstance(event, PassDone):
+                cluster.close()
+
+        executor.listener = close
+        with pytest.raises(ClusterError, match="scheduler"):
+            KMeans(5, random_state=0, max_iter=9, tol=0, executor=executor).fit("x.zarr")
