@@ -126,7 +126,10 @@ class Passes:
         executor = self.executor
         is_apart = executor.n_memories > 0 and not executor.shares_memory
         if is_apart and not hasattr(self._rows, "read_groups"):
-            cache_bytes = self.plan.cache_bytes // executor.n_processes
+            # Whatever limit was given: a worker that holds more than Dask likes is paused.
+            liked = executor.default_limit() or self.plan.limit_bytes
+            over = max(self.plan.limit_bytes - liked, 0)
+            cache_bytes = max(self.plan.cache_bytes - over, 0) // executor.n_processes
             self.sent_bytes = cache_bytes // KEPT_SHARE
             self.source = WorkersCache(self._rows, cache_bytes - self.sent_bytes)
         try:

@@ -96,6 +96,8 @@ class Tally:
         n_rows, source = self.passes.source.shape[0], self.passes.source
         if isinstance(source, WorkersCache):
             room = self.passes.sent_bytes // len(self._kept)
+            if room == 0:
+                return None
             share = -(-n_rows // max(self.passes.executor.n_memories, 1))
             _, n_groups = fitting(self.algorithm, centers.shape, share, room)
             order = order_neighbors(centers, WIDTH)
