@@ -12,16 +12,15 @@ from tests.helpers import run_measured
 @pytest.mark.timeout(900)
 def test_the_demo_holds_its_word_on_threads_and_on_a_cluster(tmp_path):
     found = {}
-    # The cluster's workers compile the kernels: what compiles them holds 230 MiB more.
-    for words in (["demo", "--cluster", "--json"], ["demo", "--json"]):
+    for words in (["demo", "--json"], ["demo", "--cluster", "--json"]):
         ran = run_measured(words, tmp_path, 400.0)
         assert ran.status == 0, ran.err
         facts = json.loads(ran.out)
         assert facts["decoded_bytes"] > facts["memory_limit_bytes"]
-        # On a local cluster the limit is the workers'; see docs/explanation/memory.md. On threads
-        # it is held here with Python and its libraries, which it does not cover.
+        # What the limit covers: the workers of a local cluster, or what is added to this process;
+        # see docs/explanation/memory.md.
         peak = ran.workers_peak_bytes if "--cluster" in words else ran.peak_bytes
-        assert peak < facts["memory_limit_bytes"]
+        assert peak - facts["held_memory_bytes"] < facts["memory_limit_bytes"]
         assert [step["step"] for step in facts["steps"]] == [
             "convert",
             "fit",
