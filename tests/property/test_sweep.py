@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 import streamkm
+from streamkm.cluster import passes
 from streamkm.data.layout import Block
 from streamkm.data.window import Window
 from streamkm.errors import EmptyClusterError, SourceError
@@ -93,6 +96,23 @@ def test_the_rows_are_read_as_often_as_by_the_slowest_model(store, algorithm):
     assert streamed <= 1.05 * max(
         sum(record["bytes_decoded"] for record in model.history_) for model in found.models
     )
+
+
+def test_restarts_read_the_rows_as_often_as_the_slowest_one_alone(store, monkeypatch):
+    plan = passes.plan_memory
+    monkeypatch.setattr(
+        passes, "plan_memory", lambda *a, **more: replace(plan(*a, **more), cache_bytes=0)
+    )
+    model = streamkm.KMeans(
+        5, n_init=8, init="random", algorithm="lloyd", random_state=0, tol=0
+    ).fit(store)
+    history = model.history_
+    assigned = [r for record in history if record["stage"] == "assign" for r in record["restarts"]]
+    slowest = max(assigned.count(restart) for restart in range(8))
+    assert len(set(assigned)) == 8
+    assert slowest > min(assigned.count(restart) for restart in range(8))
+    chunks = sum(f.stat().st_size for f in (Path(store) / "X" / "c").rglob("*") if f.is_file())
+    assert sum(record["bytes_read"] for record in history) <= 1.05 * (slowest + 1) * chunks
 
 
 def test_the_table_holds_what_scikit_learn_measures():
