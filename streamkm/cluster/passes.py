@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from streamkm.cluster.cutting import cut, row_bytes_of
 from streamkm.cluster.fitdata import FitData
 from streamkm.cluster.looking import Looked, check_summary, survey_rows, what_is_stored
 from streamkm.cluster.rows import take
@@ -14,7 +15,6 @@ from streamkm.cluster.scaling import Scaling
 from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
 from streamkm.data.here import forget_here
-from streamkm.data.layout import block_rows_for, plan_groups, shared_block_rows
 from streamkm.kernels.tile import seen_rows
 from streamkm.kernels.view import AS_THEY_ARE, View
 from streamkm.metering import reading
@@ -27,7 +27,6 @@ from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.fit import FitContext
 from streamkm.typing import F64, ColumnSource, Json, RowSource
 
-ROW_OVERHEAD_BYTES = 32  # labels, distances and weights of a row
 KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bounds
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
@@ -75,9 +74,7 @@ class Passes:
         self._scaling, self._view = scaling, view
         self._raw: Looked | None = None
         self.is_stored = isinstance(source, Dataset)
-        info = source.info
-        n_rows, n_features = source.shape
-        row_bytes = n_features * source.dtype.itemsize + ROW_OVERHEAD_BYTES + 16 * out_width
+        info, n_rows, row_bytes = source.info, source.shape[0], row_bytes_of(source, out_width)
         self.plan = plan = plan_memory(
             executor.default_limit() if memory_limit is None else memory_limit,
             executor.n_workers,
@@ -89,11 +86,7 @@ class Passes:
             held_bytes=held_bytes,
             data_bytes=n_rows * row_bytes,
         )
-        block_rows = block_rows_for(n_rows, row_bytes, info.natural_rows, plan.block_bytes)
         in_memory = isinstance(source, MemorySource)
-        if isinstance(source, MemorySource) and source.array.flags.c_contiguous and not out_width:
-            rows = shared_block_rows(n_rows, model_values, plan.n_workers)
-            block_rows = min(rows, max(plan.block_bytes // ROW_OVERHEAD_BYTES, block_rows))
         self.source: RowSource = source
         self._rows = source
         self.keep_bytes = self.sent_bytes = 0
@@ -103,12 +96,7 @@ class Passes:
             if not in_memory and not hasattr(source, "read_groups"):
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
-        self.block_rows = block_rows
-        self.groups: Sequence[Any] = plan_groups(
-            n_rows, row_bytes, block_rows, is_sequential=info.is_sequential, parts=info.parts
-        )
-        if hasattr(source, "read_groups"):
-            self.groups = source.read_groups()
+        self.block_rows, self.groups = cut(source, plan, model_values, out_width)
         self.executor = executor.limited(plan.n_workers)
         self.history: list[Json] = []
         self._data: FitData | None = None
@@ -126,10 +114,7 @@ class Passes:
         executor = self.executor
         is_apart = executor.n_memories > 0 and not executor.shares_memory
         if is_apart and not hasattr(self._rows, "read_groups"):
-            # Whatever limit was given: a worker that holds more than Dask likes is paused.
-            liked = executor.default_limit() or self.plan.limit_bytes
-            over = max(self.plan.limit_bytes - liked, 0)
-            cache_bytes = max(self.plan.cache_bytes - over, 0) // executor.n_processes
+            cache_bytes = self.plan.cache_under(executor.default_limit()) // executor.n_processes
             self.sent_bytes = cache_bytes // KEPT_SHARE
             self.source = WorkersCache(self._rows, cache_bytes - self.sent_bytes)
         try:

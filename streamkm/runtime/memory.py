@@ -96,6 +96,14 @@ class MemoryPlan:
     block_bytes: int
     cache_bytes: int
 
+    def cache_under(self, liked_bytes: int | None) -> int:
+        """Return what is left for the cache if no more than this is to be held in all.
+
+        A worker that holds more than Dask likes is paused, whatever limit was given.
+        """
+        over = 0 if liked_bytes is None else max(self.limit_bytes - liked_bytes, 0)
+        return max(self.cache_bytes - over, 0)
+
 
 def plan_memory(
     limit: int | str | None,

@@ -11,6 +11,7 @@ from streamkm.runtime.memory import (
     COPIES,
     MIB,
     RESERVED_BYTES,
+    MemoryPlan,
     format_bytes,
     parse_bytes,
     plan_memory,
@@ -67,3 +68,10 @@ def test_blocks_of_small_data_leave_the_rest_to_the_cache():
     assert plan.block_bytes == 5 << 20
     assert plan.cache_bytes > 5 << 20
     assert plan.n_workers == 2
+
+
+def test_a_cache_is_cut_by_what_the_limit_is_over_what_is_liked():
+    plan = MemoryPlan(limit_bytes=1000, n_workers=2, block_bytes=10, cache_bytes=300)
+    assert [plan.cache_under(liked) for liked in (None, 1200, 1000, 900, 700, 1)] == [
+        300, 300, 300, 200, 0, 0,
+    ]  # fmt: skip
