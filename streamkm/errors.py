@@ -5,10 +5,11 @@ StreamKMError
 │   └── BadRowsError                rows hold NaN or infinity
 ├── StoreError(ValueError)          not a streamkm store, of another version, or damaged
 │   ├── StoreExistsError            the target is there and overwrite was not asked
-│   └── IncompleteError             a conversion or a run has not finished
+│   ├── IncompleteError             a conversion or a run has not finished
+│   └── BusyError                   another process is at work there
 ├── MemoryLimitError(ValueError)    the work does not fit; says what would
 ├── EmptyClusterError(ValueError)   a cluster lost all rows under empty_cluster="error"
-├── StorageError(OSError)           the disk is full or refuses to be written
+├── StorageError(OSError)           the disk is full, or refuses to be written or read
 ├── UnreachableError(OSError)       a URL cannot be reached, or its server refuses
 ├── ClusterError(RuntimeError)      workers are missing, blind or lack the package
 └── MissingExtraError(ImportError)  names the extra and the pip line
@@ -41,6 +42,10 @@ class IncompleteError(StoreError):
     """A conversion or a run has not finished."""
 
 
+class BusyError(StoreError):
+    """Another process converts to this store, or runs in this run directory."""
+
+
 class MemoryLimitError(StreamKMError, ValueError):
     """The work does not fit under the memory limit; the message says what would."""
 
@@ -50,7 +55,7 @@ class EmptyClusterError(StreamKMError, ValueError):
 
 
 class StorageError(StreamKMError, OSError):
-    """The disk is full or refuses to be written."""
+    """The disk is full, or refuses to be written or read."""
 
 
 class UnreachableError(StreamKMError, OSError):

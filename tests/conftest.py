@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,31 @@ def run(capsys):
         return status, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A client of a local cluster of two workers."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """A cache that holds a share of the rows, whatever memory there is."""
+
+    def plan(limit, *args, **more):
+        full = plan_memory(limit, *args, **more)
+        return replace(full, cache_bytes=int(cache["share"] * more["data_bytes"]))
+
+    from streamkm.cluster import passes as passes_module
+
+    cache = {"share": 0.0}
+    plan_memory = passes_module.plan_memory
+    monkeypatch.setattr(passes_module, "plan_memory", plan)
+    return lambda share: cache.update(share=share)

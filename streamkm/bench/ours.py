@@ -48,13 +48,13 @@ def executor_of(crew: Crew) -> Iterator[Executor]:
     from streamkm.runtime.memory import GIB, available_bytes
 
     if crew.is_cluster:
-        from streamkm.runtime import dask_cluster
+        from streamkm.runtime import clusters
 
         if crew.workers is not None:
             share = crew.memory_limit_bytes or max(available_bytes() // 2, GIB)
-            made = dask_cluster.local_cluster(crew.workers, share)
+            made = clusters.local_cluster(crew.workers, share)
         else:
-            made = dask_cluster.connected(crew.scheduler, crew.scheduler_file)
+            made = clusters.connected(crew.scheduler, crew.scheduler_file)
         with made as executor:
             yield executor
         return

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamkm
-from streamkm.errors import StreamKMError
+from streamkm.cli.interrupt import INTERRUPTED, TERMINATED, Terminated, advice, going_on, terminable
+from streamkm.errors import ClusterError, StorageError, StreamKMError
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
 
 MISSING = r'Command ".*" parameter --(\S+) requires an argument\.'
 PARAMETER = r"The '(\w+)' parameter of \w+ must be (.*)\. Got (.*) instead\."  # of all estimators
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     status
         0; 1 for an error, in one line on stderr; 2 for wrong usage; 130 when
-        interrupted.
+        interrupted, 143 when terminated.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("asyncio", "fsspec", "gcsfs", "s3fs"):  # their log would be more than a line
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        make_app(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
+        with terminable():
+            make_app(words)(
+                words, exit_on_error=False, print_error=False, result_action="return_value"
+            )
     except CycloptsError as error:
         chain = " ".join(["streamkm", *(error.command_chain or ())])
         text = usage_words(" ".join(str(error).split()), words)
@@ -59,12 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except StreamKMError as error:
         return _fail(error, words)
-    except KeyboardInterrupt:
-        advice = (
-            "convert and fit --run go on where they stopped: run the same command again, or resume"
-        )
-        print(f"streamkm: interrupted; {advice}", file=sys.stderr, flush=True)
-        return INTERRUPTED
+    except KeyboardInterrupt as stopped:
+        is_told = isinstance(stopped, Terminated)
+        what = "terminated" if is_told else "interrupted"
+        print(f"streamkm: {what}; {advice(words)}", file=sys.stderr, flush=True)
+        return TERMINATED if is_told else INTERRUPTED
     except BrokenPipeError:
         return FAILED
     except Exception as error:  # noqa: BLE001 - a person gets one line, -v the rest
@@ -78,6 +80,8 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
     is_ours = isinstance(error, StreamKMError)
     kind = "" if is_ours else f"{type(error).__name__}: "
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ClusterError | StorageError) and (then := going_on(words)):
+        text = f"{text}; {then}"
     print(f"streamkm: {kind}{plain_words(text)}", file=sys.stderr)
     if not is_ours:
         print("streamkm: this should not happen; -v shows where", file=sys.stderr)

@@ -23,6 +23,7 @@ from streamkm.cli.plan import SUMMARY as PLAN
 from streamkm.cli.plan import plan_command
 from streamkm.cli.plot import plot
 from streamkm.cli.report import report as report_command
+from streamkm.cli.runs import runs
 from streamkm.cli.score import score
 from streamkm.cli.session import report
 from streamkm.cli.sweep import SUMMARY as SWEEP
@@ -70,6 +71,7 @@ def make_app(words: Sequence[str]) -> App:
     is_plan = "plan" in words[:1]
     app.command(plan_command() if is_plan else App(help=PLAN), name="plan")
     app.command(resume)
+    app.command(runs)
     what = "Write the cluster of every row."
     app.command(_write_command("predict", what, "labels.csv"), name="predict")
     what = "Write the distances of every row to all centers."

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from streamkm.bench.cases import Case, Measure, preset, quick, shaped
 from streamkm.bench.contest import Said, Settings
-from streamkm.bench.contestants import BOTH, check_peers
+from streamkm.bench.contestants import BOTH, REFERENCE, check_peers
 from streamkm.bench.figures import Result, table_of
 from streamkm.bench.machine import this_machine
 from streamkm.bench.page import Page
@@ -163,7 +163,8 @@ def _keep(page: Page, out: Path | None, plot: Path | None) -> None:
             write_atomically(out, page.text().encode())
         except OSError as error:
             raise StorageError(f"{out} cannot be written ({error})") from error
-    if plot is not None and any(row["times_as_fast"] for row in page.table):
+    others = [row for row in page.table if row["contestant"] != REFERENCE]
+    if plot is not None and any(row["times_as_fast"] for row in others):
         from streamkm.plots import draw_bench, save_figure
 
         title = "A smoke run: the figures mean nothing" if page.is_quick else ""

@@ -39,7 +39,7 @@ def plan_command() -> Any:
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         annotation=Annotated[str, Parameter(help="Store of the rows.")],
     )
-    skip = ("executor", "memory_limit", "run_dir")
+    skip = ("executor", "memory_limit", "run_dir", "checkpoint_every_s")
     derived = derived_parameters(KMeans.__init__, KMeans.__doc__ or "", skip)
     return make_command(body, [store, *derived, RUNNING_PARAMETER], "plan", DOC)
 
@@ -65,6 +65,7 @@ def facts_of(plan: Any) -> dict[str, Any]:
         "crew": plan.crew,
         "tasks_at_once": plan.n_workers,
         "limit_bytes": plan.limit_bytes,
+        "planned_peak_bytes": plan.peak_bytes,
         "block_bytes": plan.block_bytes,
         "rows_measured": cost.n_rows,
         "first_pass_s": round(plan.first_pass_s, 3),

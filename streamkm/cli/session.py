@@ -72,16 +72,16 @@ def choose_executor(running: Running, limit: int | None, console: Console) -> It
     """Make the executor that the options ask for; a cluster only where one is asked."""
     asked = refuse_crew(running)
     if running.workers is not None or "scheduler" in "".join(asked):
-        from streamkm.runtime import dask_cluster
+        from streamkm.runtime import clusters
 
         if running.workers is not None:
             share = limit or max(available_bytes() // 2, GIB)
-            made = dask_cluster.local_cluster(running.workers, share)
+            made = clusters.local_cluster(running.workers, share)
         else:
             file = str(running.scheduler_file) if running.scheduler_file else None
-            made = dask_cluster.connected(running.scheduler, file)
+            made = clusters.connected(running.scheduler, file)
         with made as executor:
-            console.print(f"dashboard: {dask_cluster.dashboard_of(executor)}", highlight=False)
+            console.print(f"dashboard: {clusters.dashboard_of(executor)}", highlight=False)
             yield executor
         return
     local = make_executor(running.executor or "threads")

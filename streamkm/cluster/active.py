@@ -116,18 +116,25 @@ class ActiveSet:
 
     def _hold(self, passed: ActivePass, centers: F64, title: str) -> PartialSums:
         """Pass over all rows, and hold some; return the sums of all."""
-        part: ActiveSums
-        (part,) = self.passes.run_models(
-            tasks.lloyd, [centers], stage="assign", title=title, kept=(passed,)
+        found: list[ActiveSums] = []  # of the legs so far
+
+        def settle(leg: int, parts: tuple[ActiveSums, ...]) -> tuple[PartialSums, ...]:
+            found[:] = [ActiveSums.merge_all([*found, parts[0]])]
+            return (parts[0].whole,)
+
+        (whole,) = self.passes.run_models(
+            tasks.lloyd, [centers], stage="assign", title=title, kept=(passed,), settle=settle
         )
-        refuse_new_bad(part.whole)
+        refuse_new_bad(whole)
+        (part,) = found
         n_held = sum(len(held.rows) for held in part.held)
         n_fitting = n_held or self._n_fitting(passed.n_groups)
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
             workers = self.passes.executor.n_workers
             self._held = _Held.of(part, centers, passed.centers.slots, 4 * workers)
-        return part.whole
+        sums: PartialSums = whole
+        return sums
 
     def _plan(self, centers: F64) -> ActivePass | None:
         """Return how a full pass holds rows, or measures how long it could; None for neither."""

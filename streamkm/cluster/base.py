@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.cluster.arguments import digest_of_weights, seed_of, to_json, weights_of
-from streamkm.cluster.checks import check_rows
+from streamkm.cluster.checks import check_rows, warn_of_few
 from streamkm.cluster.exchange import centers_of, opened
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
@@ -21,7 +20,7 @@ from streamkm.cluster.names import known_names, refuse_other_names
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.progress import shown
 from streamkm.cluster.rows import facts_of, locate, shipped
-from streamkm.cluster.rundir import RunDir
+from streamkm.cluster.rundir import RunDir, taken
 from streamkm.cluster.state import FitState
 from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
@@ -99,7 +98,7 @@ class Clusterer(Fitted, ABC):
         weights = weights_of(rows, sample_weight)
         with self.passes_over(rows, weights) as passes:
             self.fit_on(passes, rows, fingerprint(rows), digest_of_weights(weights), old)
-        if isinstance(rows, MemorySource):
+        if isinstance(rows, MemorySource) and not hasattr(self, "labels_"):
             self.labels_ = self._labels(rows)
         return self
 
@@ -143,24 +142,24 @@ class Clusterer(Fitted, ABC):
         old
             Centers whose ids are to be kept.
         """
-        seed = self.seed_ = self._seed()
-        self.fingerprint_ = data
-        self.look(passes)
-        run = None
-        if self.run_dir is not None:
-            run = RunDir(self.run_dir)
-            own = {"_like": None if old is None else to_json(old), "_about": facts_of(rows)}
-            run.begin({**self._identity(rows, seed, weights), **own})
-        with shown(passes.executor, run):
-            states = self._states(passes, seed, run)
-            self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape
-            model = self.finish(passes, states)
-        if old is not None:
-            model = self.renumber(model, match(model.state.centers, old))
-        self.keep(passes, model)
-        if run is not None:
-            result = {"n_iter": self.n_iter_, "inertia": self.inertia_}
-            run.finish(passes.history, {**result, "restart": model.state.restart})
+        with taken(self.run_dir) as run:
+            seed = self.seed_ = self._seed()
+            self.fingerprint_ = data
+            self.look(passes)
+            if run is not None:
+                own = {"_like": None if old is None else to_json(old), "_about": facts_of(rows)}
+                run.begin({**self._identity(rows, seed, weights), **own})
+                passes.journal = run.journal(self.checkpoint_every_s) if passes.may_hold else None
+            with shown(passes.executor, run):
+                states = self._states(passes, seed, run)
+                self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape
+                model = self.finish(passes, states)
+            if old is not None:
+                model = self.renumber(model, match(model.state.centers, old))
+            self.keep(passes, model)
+            if run is not None:
+                result = {"n_iter": self.n_iter_, "inertia": self.inertia_}
+                run.finish(passes.history, {**result, "restart": model.state.restart})
 
     def _states(self, passes: Passes, seed: int, run: RunDir | None) -> tuple[FitState, ...]:
         """Run the passes, from the start or from the run's checkpoint; return the last states."""
@@ -213,6 +212,7 @@ class Clusterer(Fitted, ABC):
             "weights": weights,
             "_data": self._locator,
             "_model": self.model_path,
+            "_checkpoint_every_s": self.checkpoint_every_s,
         }
 
     def look(self, passes: Passes) -> None:
@@ -235,6 +235,8 @@ class Clusterer(Fitted, ABC):
         self.n_iter_ = model.state.n_iter
         self.history_ = passes.history
         self.members_ = model.members
+        if model.labels is not None and isinstance(passes.source, MemorySource):
+            self.labels_ = model.labels
         self.frame_ = self.frame_of(passes, model)
         if self.metric == "cosine":
             self.n_zero_rows_ = n_zero = self.n_zero(passes, model)
@@ -248,11 +250,4 @@ class Clusterer(Fitted, ABC):
             if name in model.state.extra:
                 value = np.asarray(model.state.extra[name])
                 setattr(self, f"{name}_", value if value.ndim else value.item())
-        n_found = int(np.count_nonzero(model.counts))
-        if n_found < self.n_clusters:
-            warnings.warn(
-                f"Number of distinct clusters ({n_found}) found smaller than n_clusters "
-                f"({self.n_clusters}). Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        warn_of_few(self, int(np.count_nonzero(model.counts)))

@@ -60,7 +60,7 @@ class BisectingKMeans(Clusterer):
         "l2" scales rows to unit length, as for `KMeans`.
     columns
         Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
-    executor, memory_limit, run_dir
+    executor, memory_limit, run_dir, checkpoint_every_s
         As for `KMeans`.
 
     Attributes
@@ -162,6 +162,7 @@ class BisectingKMeans(Clusterer):
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
+        checkpoint_every_s: float = 300.0,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -176,9 +177,11 @@ class BisectingKMeans(Clusterer):
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
+        self.checkpoint_every_s = checkpoint_every_s
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
+        check_number(self, "checkpoint_every_s", is_positive=True)
         check_whole(self, "n_clusters", "n_init", "max_iter")
         check_number(self, "tol")
         check_choice(self, "init", INITS)

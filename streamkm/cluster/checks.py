@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final
+
+from sklearn.exceptions import ConvergenceWarning
 
 from streamkm.errors import SourceError
 
@@ -53,6 +56,17 @@ def check_rows(model: Any, n_rows: int) -> None:
         raise SourceError(
             f"n_samples={n_rows} should be >= n_clusters={model.n_clusters}: "
             "there are fewer rows than clusters"
+        )
+
+
+def warn_of_few(model: Any, n_found: int) -> None:
+    """Warn where fewer clusters than were asked for have rows, in scikit-learn's words."""
+    if n_found < model.n_clusters:
+        warnings.warn(
+            f"Number of distinct clusters ({n_found}) found smaller than n_clusters "
+            f"({model.n_clusters}). Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+            stacklevel=5,
         )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import as_rows
+from streamkm.cluster.rundir import EMBEDDING
 from streamkm.data.digest import sampled
 from streamkm.data.output import open_output
 from streamkm.data.store import discard
@@ -24,7 +25,6 @@ from streamkm.tasks import spectral as tasks
 
 U8 = NDArray[np.uint8]
 
-NAME: Final = "embedding.zarr"
 ENDINGS: Final = (".zarr", ".npy")
 
 
@@ -36,15 +36,15 @@ def place_for(kept: str | Path | None, run_dir: str | Path | None) -> Iterator[P
     outside a run, in any case.
     """
     if kept is not None:
-        yield Path(kept)
+        yield Path(kept).absolute()  # workers run in folders of their own
     elif run_dir is not None:
-        path = Path(run_dir, NAME)
+        path = Path(run_dir, EMBEDDING).absolute()
         yield path
         discard(path)
     else:
         folder = Path(tempfile.mkdtemp(prefix="streamkm-"))
         try:
-            yield folder / NAME
+            yield folder / EMBEDDING
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -69,7 +69,7 @@ def write_embedding(
     first = writer.groups[0]
     block_rows = getattr(first, "block_rows", first.n_rows)
     shape = (rows.shape[0], n_components)
-    with open_output(path, shape, "f4", block_rows, overwrite=True) as target:
+    with open_output(path, shape, "f4", block_rows, overwrite=True) as (target, _):
         context = tasks.EmbedContext(writer.source, embedding, target)
         writer.run(tasks.embed, context, stage="embed", title="embedding the rows")
     writer.note()

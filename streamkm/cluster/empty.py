@@ -14,8 +14,9 @@ from streamkm.cluster.state import FitState
 from streamkm.errors import EmptyClusterError
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.exact_sum import ExactSum, sum_rows
+from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.lloyd import PartialSums
+from streamkm.kernels.open_sum import sum_rows
 from streamkm.kernels.select import SelectedRows
 from streamkm.keyed import RELOCATION, generator
 from streamkm.tasks.fit import farthest

@@ -32,7 +32,9 @@ from streamkm.sources.frames import is_frame
 from streamkm.typing import F64, I32, I64, Json, Labeler, RowSource
 
 # Where and under what a fit runs: never part of what it computes, never saved.
-CIRCUMSTANCES = ("executor", "memory_limit", "run_dir", "embedding", "algorithm")
+CIRCUMSTANCES = (
+    "executor", "memory_limit", "run_dir", "checkpoint_every_s", "embedding", "algorithm",
+)  # fmt: skip
 SCALING = ("scale", "normalize", "columns")
 
 
@@ -52,6 +54,7 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
     executor: str | Executor | None
     memory_limit: int | str | None
     run_dir: str | Path | None
+    checkpoint_every_s: float
     _locator: str | None = None
     _start_names: tuple[str, ...] = ()  # columns of the model that the start came from
 

@@ -17,7 +17,7 @@ from streamkm.cluster.empty import EMPTY_CLUSTER
 from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.given import GivenStart
 from streamkm.cluster.init import Seeding, make_starts, values_per_center
-from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
+from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, held_beside, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
@@ -85,6 +85,8 @@ class KMeans(GivenStart, Exchange, Clusterer):
     run_dir
         Folder for a checkpoint after every pass. A fit with the same data and
         parameters goes on from it, with the same bits, under any executor.
+    checkpoint_every_s
+        Seconds after which a longer pass writes there what it has so far.
 
     Attributes
     ----------
@@ -169,6 +171,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
+        checkpoint_every_s: float = 300.0,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -186,9 +189,11 @@ class KMeans(GivenStart, Exchange, Clusterer):
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
+        self.checkpoint_every_s = checkpoint_every_s
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
+        check_number(self, "checkpoint_every_s", is_positive=True)
         check_whole(self, "n_clusters", "n_init", "max_iter")
         check_number(self, "tol")
         check_choice(self, "empty_cluster", EMPTY_CLUSTER)
@@ -206,6 +211,10 @@ class KMeans(GivenStart, Exchange, Clusterer):
         """Return the numbers in the centers of all restarts, or of all candidates."""
         factor = values_per_center(self._start)
         return factor * self.n_clusters * rows.shape[1] * len(self._restarts)
+
+    def held_bytes(self, rows: RowSource) -> int:
+        """Return what all restarts hold beside the tasks: large where centers are."""
+        return held_beside(rows, self.n_clusters * rows.shape[1] * len(self._restarts))
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the starts of all restarts."""

@@ -12,10 +12,14 @@ from streamkm.cluster.active import tally_for
 from streamkm.cluster.empty import updated
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState, advance
+from streamkm.cluster.tally import Tally
+from streamkm.data.layout import wanted_groups
 from streamkm.kernels.members import MemberMoments
 from streamkm.tasks import fit as tasks
-from streamkm.typing import I64
+from streamkm.typing import I32, I64, RowSource
 
+HELD_BYTES: Final = 16  # of a number in the centers: what the loop holds beside tasks' own sums
+WAITING_BYTES: Final = 16  # of one: sums of groups that wait to be merged, at each level of merges
 PROVES_INERTIA: Final = 1e-4  # share of the total variance above which 1 - x loses no 1e-9
 
 
@@ -32,12 +36,16 @@ class LloydParameters:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A finished model: its state, and inertia, counts and members of its final centers."""
+    """A finished model: its state, and what follows from its final centers.
+
+    Inertia and counts, and where they are known, members and the labels of all rows.
+    """
 
     state: FitState
     inertia: float
     counts: I64
     members: MemberMoments | None = None
+    labels: I32 | None = None
 
     def reordered(self, order: I64) -> Closed:
         """Return the same model with cluster `order[i]` as cluster `i`."""
@@ -45,7 +53,8 @@ class Closed:
             self.state, centers=self.state.centers[order], counts=self.state.counts[order]
         )
         members = None if self.members is None else self.members.reordered(order)
-        return Closed(state, self.inertia, self.counts[order], members)
+        labels = None if self.labels is None else np.argsort(order).astype(np.int32)[self.labels]
+        return Closed(state, self.inertia, self.counts[order], members, labels)
 
 
 def lloyd(
@@ -90,7 +99,16 @@ def lloyd(
         )
         passes.note()
         running = [i for i in running if _goes_on(states[i], parameters)]
+        if not running and isinstance(tally, Tally):
+            passes.labels = tally.labels()
         yield states
+
+
+def held_beside(rows: RowSource, n_values: int) -> int:
+    """Return what the loop holds beside its tasks, for so many numbers in all centers."""
+    n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
+    n_levels = (wanted_groups(n_bytes) - 1).bit_length()
+    return (HELD_BYTES + WAITING_BYTES * n_levels) * n_values
 
 
 def _goes_on(state: FitState, parameters: LloydParameters) -> bool:
@@ -100,8 +118,8 @@ def _goes_on(state: FitState, parameters: LloydParameters) -> bool:
 def closed(passes: Passes, states: tuple[FitState, ...]) -> list[Closed]:
     """Return inertia and counts of the final centers of every model.
 
-    A model whose last pass repeated its centers has both from that pass,
-    where the inertia is not lost in the total variance; the others share one
+    A model whose last pass repeated its centers has both from that pass, and
+    its labels, where the inertia is not lost in the total variance; the others share one
     closing pass. Over a store it takes their members too, which costs it a
     twentieth and saves whoever judges the model a pass.
     """
@@ -110,7 +128,7 @@ def closed(passes: Passes, states: tuple[FitState, ...]) -> list[Closed]:
     for i, state in enumerate(states):
         is_proven = state.center_shift == 0.0 and state.inertia > PROVES_INERTIA * total
         if is_proven:
-            found[i] = Closed(state, state.inertia, state.counts)
+            found[i] = Closed(state, state.inertia, state.counts, labels=passes.labels.get(i))
     rest = [i for i in range(len(states)) if i not in found]
     if rest:
         centers = [states[i].centers for i in rest]

@@ -13,15 +13,11 @@ from zarr.storage import LocalStore
 from streamkm.cluster import find_algorithm
 from streamkm.cluster.names import known_names
 from streamkm.cluster.rundir import NUMERICS_VERSION
+from streamkm.cluster.stored import check_stored
+from streamkm.data.exchange import put_in_place
 from streamkm.data.spec import KEY, check_version
-from streamkm.data.store import (
-    check_replaceable,
-    create_array,
-    discard,
-    open_group,
-    put_in_place,
-)
-from streamkm.errors import StorageError, StoreError, StoreExistsError
+from streamkm.data.store import array_of, check_replaceable, create_array, discard, open_group
+from streamkm.errors import StorageError, StoreError, StoreExistsError, StreamKMError
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.members import MemberMoments
 from streamkm.kernels.view import View
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from streamkm.cluster.base import Clusterer
 
 FORMAT_VERSION: Final = 2
+MOST_CHUNKS: Final = 64
 UNSCALED_VERSION: Final = 1  # of models that see rows as they are: older streamkm reads them
 
 
@@ -161,14 +158,19 @@ def load_model(path: str | Path) -> Clusterer:
         for name in made.stored:
             value = values[name] if name in values else _read(group, name)
             setattr(made, f"{name}_", value)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: damaged model ({error})") from error
+        check_stored(made)
+    except StreamKMError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        what = " ".join(str(error).split())[:120]  # it may quote a value of any length
+        raise StoreError(f"{path}: damaged model ({what})") from error
     return made
 
 
 def _read(group: zarr.Group, name: str) -> Any:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
+    array = array_of(group, name, group.name)
+    if array.nchunks > MOST_CHUNKS:  # ours are of one
+        raise StoreError(f"{name}: damaged, it has {array.nchunks} chunks")
     return np.asarray(array[...])
 
 

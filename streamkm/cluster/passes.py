@@ -5,33 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from streamkm.cluster.cutting import cut, row_bytes_of
 from streamkm.cluster.fitdata import FitData
+from streamkm.cluster.history import Recorded
+from streamkm.cluster.journal import MOST_LEGS, Journal, Settle
 from streamkm.cluster.looking import Looked, check_summary, survey_rows, what_is_stored
 from streamkm.cluster.rows import take
 from streamkm.cluster.scaling import Scaling
 from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
 from streamkm.data.here import forget_here
+from streamkm.data.layout import Group, deal
 from streamkm.kernels.tile import seen_rows
 from streamkm.kernels.view import AS_THEY_ARE, View
 from streamkm.metering import reading
 from streamkm.runtime.base import Executor
-from streamkm.runtime.events import PassDone, PassStarted
 from streamkm.runtime.memory import plan_memory
 from streamkm.runtime.serial import SerialExecutor
 from streamkm.sources.array import MemorySource
-from streamkm.tasks.base import PassResult, PassStats
+from streamkm.tasks.base import PassResult
 from streamkm.tasks.fit import FitContext
-from streamkm.typing import F64, ColumnSource, Json, RowSource
+from streamkm.typing import F64, I32, ColumnSource, RowSource
 
 KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bounds
+SLOW_BYTES_S, SLOW_PRODUCTS_S = 50e6, 2e8  # a second: no machine is slower than this
+BRIEF_S = 3e-3  # of computing: threads would cost as much as they save
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
 
-class Passes:
+class Passes(Recorded):
     """Runs passes over one source and keeps their history.
 
     Parameters
@@ -91,14 +96,18 @@ class Passes:
         self._rows = source
         self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
+        self.journal: Journal | None = None  # where a fit that was killed goes on within a pass
+        self._most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
         if executor.shares_memory:
             self.keep_bytes = plan.cache_bytes if in_memory else plan.cache_bytes // KEPT_SHARE
             if not in_memory and not hasattr(source, "read_groups"):
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
+        self._are_dealt = in_memory and executor.shares_memory and not out_width
+        self._brief: tuple[Any, bool] = None, False  # the task before, and whether it was
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
-        self.executor = executor.limited(plan.n_workers)
-        self.history: list[Json] = []
+        super().__init__(executor.limited(plan.n_workers))
+        self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
         self._data: FitData | None = None
         self._held: tuple[Any, Any] | None = None
 
@@ -180,6 +189,12 @@ class Passes:
         self._raw = None
         return self._data
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a part of the next pass over all rows was done by a fit that was killed."""
+        journal = self._parted
+        return journal is not None and journal.is_begun()
+
     def stored(self) -> Looked | None:
         """Return what the store knows of its rows as they are."""
         return what_is_stored(self._rows) if self.weights is None else None
@@ -195,63 +210,56 @@ class Passes:
 
     def run_models(
         self, task: Callable[[Any, FitContext], PassResult], models: Sequence[F64],
-        *, stage: str, title: str, groups: Sequence[Any] | None = None, **extra: Any,
+        *, stage: str, title: str, groups: Sequence[Any] | None = None,
+        settle: Settle | None = None, most_legs: int = MOST_LEGS, **extra: Any,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Run a pass that several models share; one result for each."""
-        context = self.data.context(models, **extra)
         return self.run(
-            task, context, stage=stage, title=title, n_models=len(models), groups=groups
-        )
+            task, self.data.context(models, **extra), stage=stage, title=title,
+            n_models=len(models), groups=groups, settle=settle, most_legs=most_legs,
+        )  # fmt: skip
 
     def run(
         self, task: Any, context: Any, *, stage: str, title: str, n_models: int = 1,
-        groups: Sequence[Any] | None = None,
+        groups: Sequence[Any] | None = None, settle: Settle | None = None,
+        most_legs: int = MOST_LEGS,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Run a pass, over all rows or over some groups, and begin its line of the history."""
+        """Run a pass, over all rows or over some groups, and begin its line of the history.
+
+        What tasks return is settled before it is merged with what the journal has.
+        """
+        journal = self._parted if groups is None else None
         groups = self.groups if groups is None else groups
         self.announce(stage, title, sum(group.n_rows for group in groups))
         begin = time.perf_counter()
-        result = self.work(task, groups, context)
+        if journal is not None:
+            result = journal.run(
+                self.work, task, groups, context, n_workers=self.executor.n_workers,
+                settle=settle, most_legs=most_legs, tell=self.skip,
+            )  # fmt: skip
+        else:
+            result = self.work(task, groups, context)
+            if settle is not None:
+                result = replace(result, parts=settle(0, result.parts))
         self.record(stage, time.perf_counter() - begin, result.stats, n_models=n_models)
         return result.parts
 
+    @property
+    def _parted(self) -> Journal | None:
+        """The journal, where passes over all rows can be parted and may last long enough for it."""
+        is_long = self.journal is not None and self._most_s > self.journal.every_s
+        return self.journal if is_long and isinstance(self.groups[-1], Group) else None
+
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
-        """Run a task over groups; a single one in this thread, where that is the same."""
+        """Run a task over groups; what is brief in this thread, where that is the same."""
         runner = self.executor
-        if runner.shares_memory and len(groups) == 1:
+        are_dealt = self._are_dealt and groups is self.groups and len(groups) > 1
+        is_brief = are_dealt and self._brief == (task, True)
+        if runner.shares_memory and (len(groups) == 1 or is_brief):
             runner = SerialExecutor()
             runner.listener = self.executor.listener
+        if are_dealt:
+            groups = deal(self.groups, runner.n_workers)
         result: PassResult = runner.map_merge(task, groups, context)
+        self._brief = task, result.stats.compute_s < BRIEF_S
         return result
-
-    def announce(self, stage: str, title: str, n_rows: int) -> None:
-        """Say that a pass begins."""
-        self._tell(PassStarted(stage, title, n_rows))
-
-    def record(self, stage: str, seconds: float, stats: PassStats, *, n_models: int = 1) -> None:
-        """Begin a pass's line of the history."""
-        self.history.append(
-            {
-                "pass": len(self.history) + 1,
-                "stage": stage,
-                "n_models": n_models,
-                "seconds": seconds,
-                "read_s": stats.read_s,
-                "decode_s": stats.decode_s,
-                "compute_s": stats.compute_s,
-                "merge_s": stats.merge_s,
-                "bytes_read": stats.bytes_read,
-                "bytes_decoded": stats.bytes_decoded,
-                "n_rows": stats.n_rows,
-            }
-        )
-
-    def note(self, **fields: Any) -> None:
-        """Complete the last pass's line of the history, and say so."""
-        self.history[-1].update(fields)
-        self.executor.log_pass(self.history[-1])
-        self._tell(PassDone(self.history[-1]))
-
-    def _tell(self, event: Any) -> None:
-        if self.executor.listener is not None:
-            self.executor.listener(event)

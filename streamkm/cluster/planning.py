@@ -41,6 +41,9 @@ class FitPlan:
     kept_bytes, n_groups
         Labels and bounds that are kept of all rows, and groups of centers that
         bounds are kept for: 0 for labels alone; None where nothing is kept.
+    peak_bytes
+        What the limit is planned to be used up to: Python and its libraries, the
+        tasks, and all that stays of the rows.
     measured
         What the blocks that were measured cost; its `n_rows` says how many rows.
     first_pass_s, later_pass_s
@@ -65,6 +68,7 @@ class FitPlan:
     cached_share: float
     kept_bytes: int
     n_groups: int | None
+    peak_bytes: int
     measured: PassStats
     first_pass_s: float
     later_pass_s: float
@@ -140,7 +144,8 @@ def plan_fit(model: KMeans, X: Any) -> FitPlan:
         return FitPlan(
             *rows.shape, rows.dtype.name, planned.n_clusters, planned.algorithm,
             passes.executor.crew(), passes.executor.n_memories > 0, passes.plan.limit_bytes,
-            passes.plan.n_workers, passes.plan.block_bytes, share, kept, n_groups, stats, first,
+            passes.plan.n_workers, passes.plan.block_bytes, share, kept, n_groups,
+            passes.plan.working_bytes + int(share * decoded) + kept, stats, first,
             first * (1.0 - saved), stats.bytes_read * rows.shape[0] // stats.n_rows,
             _iterations(planned, sample),
         )  # fmt: skip

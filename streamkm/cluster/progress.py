@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from streamkm.cluster.rundir import RunDir
+from streamkm.cluster.rundir import PROGRESS, RunDir
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import Event, GroupDone, PassDone, PassStarted
 from streamkm.typing import Json, Listener
 
-PROGRESS: Final = "progress.json"
 EVERY_S: Final = 1.0
 START_EVERY_S: Final = 0.2  # a long pass may not report for minutes: its beginning should be seen
 

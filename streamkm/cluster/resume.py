@@ -49,6 +49,8 @@ def resume(
     if rows is None:
         raise StoreError(f"{run_dir}: the rows were in memory; pass them again as X")
     parameters = read_parameters(run["parameters"])
+    if "_checkpoint_every_s" in run:
+        parameters["checkpoint_every_s"] = run["_checkpoint_every_s"]
     made = find_algorithm(run["algorithm"]).load()(
         **parameters, executor=executor, memory_limit=memory_limit, run_dir=run_dir
     )

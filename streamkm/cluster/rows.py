@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
+from streamkm.data.dataset import Dataset, kind_of
+from streamkm.data.store import refuse_unfinished
 from streamkm.errors import SourceError
 from streamkm.runtime.base import Executor
 from streamkm.sources import may_be_store, open_column, open_rows

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
+from streamkm.cluster.checkpoint import pack, unpack
+from streamkm.cluster.journal import Journal
 from streamkm.cluster.state import FitState
-from streamkm.data.atomic import write_atomically
+from streamkm.data.atomic import write_atomically, writing
+from streamkm.data.lock import is_locked, only_one
 from streamkm.data.spec import check_version
-from streamkm.errors import StorageError, StoreError
+from streamkm.data.store import discard, remove_leftovers
+from streamkm.errors import ClusterError, StorageError, StoreError
 from streamkm.typing import Json
 
 FORMAT_VERSION: Final = 1
@@ -24,7 +26,10 @@ HISTORY: Final = "history.jsonl"
 CHECKPOINT: Final = "checkpoint.npz"
 PREVIOUS: Final = "checkpoint-previous.npz"
 FINISHED: Final = "finished.json"
-NUMBERS: Final = ("n_iter", "inertia", "center_shift", "converged", "restart")
+PROGRESS: Final = "progress.json"  # for people who look on; resuming ignores it
+EMBEDDING: Final = "embedding.zarr"  # of a spectral clustering, while it is under way
+LOCK: Final = ".lock"
+OURS: Final = (HISTORY, CHECKPOINT, PREVIOUS, FINISHED, PROGRESS)  # and RUN
 
 
 class RunDir:
@@ -39,6 +44,16 @@ class RunDir:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._n_written = 0
+        self._journal: Journal | None = None
+
+    def journal(self, every_s: float) -> Journal:
+        """Return where the pass under way is written; each checkpoint clears it."""
+        self._journal = Journal(self.path, every_s)
+        return self._journal
+
+    def is_running(self) -> bool:
+        """Tell whether a fit is under way here; always False where files have no locks."""
+        return is_locked(self.path / LOCK)
 
     def begin(self, run: Json) -> None:
         """Create the run, or make sure that the folder holds this same one.
@@ -64,15 +79,13 @@ class RunDir:
                 raise StoreError(f"{self.path} holds another run: {what}; choose another folder")
             (self.path / FINISHED).unlink(missing_ok=True)
             return
-        try:
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
+            if any(not _is_empty_of_runs(file) for file in self.path.iterdir()):
                 raise StoreError(
                     f"{self.path} is not empty and holds no run; choose another folder"
                 )
             self._write_run(run)
-        except OSError as error:
-            raise StorageError(f"{self.path} cannot be written ({error})") from error
 
     def exists(self) -> bool:
         """Return whether a run has begun here."""
@@ -88,7 +101,7 @@ class RunDir:
         """
         try:
             values = json.loads((self.path / RUN).read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{self.path}: holds no run to resume") from error
         return check_version(values, str(self.path), "run", FORMAT_VERSION)
 
@@ -97,26 +110,50 @@ class RunDir:
         write_atomically(self.path / RUN, json.dumps(content, indent=1).encode())
 
     def save(self, states: tuple[FitState, ...], history: list[Json]) -> None:
-        """Write history, then the checkpoint; the last two are kept."""
-        self._append(history)
-        arrays: dict[str, Any] = {"n_history": np.array(len(history))}
-        for name in NUMBERS:
-            arrays[name] = np.array([getattr(state, name) for state in states])
-        for i, state in enumerate(states):
-            arrays[f"centers_{i}"] = state.centers
-            arrays[f"counts_{i}"] = state.counts
-            arrays |= {f"extra_{i}_{name}": values for name, values in state.extra.items()}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        """Write history, then the checkpoint; the last two are kept.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full, or refuses; the checkpoint before is then still there.
+        """
+        content = pack(states, len(history))
         checkpoint = self.path / CHECKPOINT
-        if checkpoint.exists():
-            checkpoint.replace(self.path / PREVIOUS)
-        write_atomically(checkpoint, buffer.getvalue())
+        with writing(self.path):
+            self._append(history)
+            if checkpoint.exists():
+                checkpoint.replace(self.path / PREVIOUS)
+            write_atomically(checkpoint, content)
+            self._forget()
 
     def finish(self, history: list[Json], result: Json) -> None:
         """Write the rest of the history, and mark the run as finished with what came of it."""
-        self._append(history)
-        write_atomically(self.path / FINISHED, json.dumps(result).encode())
+        with writing(self.path):
+            self._append(history)
+            write_atomically(self.path / FINISHED, json.dumps(result).encode())
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._journal is not None:
+            self._journal.forget()
+
+    def remove(self) -> None:
+        """Delete the run and its folder; files that are not the run's stay.
+
+        Raises
+        ------
+        BusyError
+            If a fit is under way there.
+        """
+        with taken(self.path):
+            (self.path / RUN).unlink(missing_ok=True)  # first: without it there is no run
+            for name in OURS:
+                (self.path / name).unlink(missing_ok=True)
+            Journal(self.path, 0.0).forget()
+            discard(self.path / EMBEDDING)
+            remove_leftovers(self.path)
+        with suppress(OSError):  # there is something else
+            self.path.rmdir()
 
     def _append(self, history: list[Json]) -> None:
         with open(self.path / HISTORY, "a", encoding="utf-8") as stream:
@@ -141,10 +178,8 @@ class RunDir:
         """Return the newest readable checkpoint and its number of records; change nothing."""
         for name in (CHECKPOINT, PREVIOUS):
             try:
-                content = io.BytesIO((self.path / name).read_bytes())
-                with np.load(content) as arrays:
-                    return _read_states(arrays), int(arrays["n_history"])
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                return unpack((self.path / name).read_bytes())
+            except Exception:  # noqa: BLE001, S112 - a damaged archive may raise anything
                 continue
         return None
 
@@ -153,10 +188,44 @@ class RunDir:
         try:
             lines = (self.path / HISTORY).read_text(encoding="utf-8").splitlines()[:n_records]
             records = [json.loads(line) for line in lines]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{self.path}: its history is damaged ({error})") from error
+        if not all(isinstance(record, dict) for record in records):
+            raise StoreError(f"{self.path}: its history is damaged (a line is no record)")
         write_atomically(self.path / HISTORY, "".join(line + "\n" for line in lines).encode())
         return records
+
+
+@contextmanager
+def taken(path: str | Path | None) -> Iterator[RunDir | None]:
+    """Keep a run directory from a second fit for the time of a block; None where there is none.
+
+    Raises
+    ------
+    BusyError
+        If a fit is under way there.
+    StorageError
+        If the folder cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    run = RunDir(path)
+    with ExitStack() as stack:
+        with writing(run.path):
+            run.path.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(only_one(run.path / LOCK, f"running in {run.path}"))
+        try:
+            yield run
+        except (ClusterError, StorageError) as error:
+            if run.peek() is not None:
+                error.add_note(f"streamkm.resume({str(path)!r}) goes on from its last pass")
+            raise
+
+
+def _is_empty_of_runs(file: Path) -> bool:
+    """Tell whether a file may lie where a run begins: one that was killed left it."""
+    return file.name == LOCK or file.name.startswith(f".{RUN}.")
 
 
 def _difference(key: str, there: Any, here: Any) -> str:
@@ -169,20 +238,3 @@ def _difference(key: str, there: Any, here: Any) -> str:
     if key in ("fingerprint", "weights"):
         return f"the {'data' if key == 'fingerprint' else 'weights'} differ"
     return f"{key} is {there} there, {here} here"
-
-
-def _read_states(arrays: Any) -> tuple[FitState, ...]:
-    numbers = [arrays[name].tolist() for name in NUMBERS]
-    return tuple(
-        FitState(
-            centers=arrays[f"centers_{i}"],
-            counts=arrays[f"counts_{i}"],
-            extra=_read_extra(arrays, f"extra_{i}_"),
-            **dict(zip(NUMBERS, values, strict=True)),
-        )
-        for i, values in enumerate(zip(*numbers, strict=True))
-    )
-
-
-def _read_extra(arrays: Any, prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from streamkm.cluster.progress import PROGRESS
-from streamkm.cluster.rundir import CHECKPOINT, FINISHED, HISTORY, RUN, RunDir
+from streamkm.cluster.rundir import CHECKPOINT, FINISHED, HISTORY, PROGRESS, RUN, RunDir
 from streamkm.errors import StoreError
 from streamkm.typing import Json
 
@@ -33,6 +33,9 @@ class RunView:
         What came of the fit, None until it is finished.
     idle_s
         Seconds since the fit last wrote anything here.
+    is_locked
+        Whether a process that is alive is at work here; False also where the lock of
+        another machine cannot be seen.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class RunView:
     progress: Json | None
     result: Json | None
     idle_s: float
+    is_locked: bool
 
     @property
     def is_finished(self) -> bool:
@@ -48,10 +52,17 @@ class RunView:
         return self.result is not None
 
     @property
+    def state(self) -> Literal["finished", "running", "stopped"]:
+        """What has become of the fit, as the lock says it."""
+        if self.is_finished:
+            return "finished"
+        return "running" if self.is_locked else "stopped"
+
+    @property
     def about(self) -> Json:
         """What the rows are: source, n_rows, n_features, dtype; empty in runs of old."""
-        found: Json = self.run.get("_about") or {}
-        return found
+        found = self.run.get("_about")
+        return found if isinstance(found, dict) else {}
 
 
 def view_run(path: str | Path) -> RunView:
@@ -81,29 +92,52 @@ def view_run(path: str | Path) -> RunView:
     newest = max(_written(run.path / name) for name in (RUN, HISTORY, CHECKPOINT, PROGRESS))
     idle_s = max(time.time() - newest, 0.0)
     history = _history(run.path / HISTORY)
-    return RunView(run.path, run.read(), history, progress, result, idle_s)
+    return RunView(run.path, run.read(), history, progress, result, idle_s, run.is_running())
+
+
+def find_runs(folder: str | Path) -> list[RunView]:
+    """Return the runs in a folder, or the one that it is, by their paths.
+
+    Raises
+    ------
+    StoreError
+        If there is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise StoreError(f"{folder}: no such folder")
+    found = []
+    for path, below, files in os.walk(folder):
+        below.sort()
+        if "zarr.json" in files:  # a store: it may have a million files
+            below.clear()
+        elif RUN in files:
+            found.append(view_run(path))
+    return found
 
 
 def _read(file: Path) -> Json | None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _history(file: Path) -> list[Json]:
     """Return the records; the last line may be half written at this moment."""
-    records: list[Any] = []
+    records: list[Json] = []
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_bytes().splitlines()
     except OSError:
         return records
     for line in lines:
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict):
+            break
+        records.append(record)
     return records
 
 

@@ -74,6 +74,8 @@ class SpectralClustering(Clusterer):
         Folder for a checkpoint after every stage and every pass of k-means. A
         fit with the same data and parameters goes on from it, with the same
         bits, under any executor.
+    checkpoint_every_s
+        As for `KMeans`, in passes over the rows.
 
     Attributes
     ----------
@@ -145,6 +147,7 @@ class SpectralClustering(Clusterer):
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
+        checkpoint_every_s: float = 300.0,
     ) -> None:
         self.n_clusters = n_clusters
         self.method = method
@@ -160,9 +163,11 @@ class SpectralClustering(Clusterer):
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
+        self.checkpoint_every_s = checkpoint_every_s
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
+        check_number(self, "checkpoint_every_s", is_positive=True)
         check_whole(self, "n_clusters", "n_landmarks", "n_neighbors", "n_init")
         check_choice(self, "method", METHODS)
         check_number(self, "bandwidth", optional=True, is_positive=True)

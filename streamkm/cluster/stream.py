@@ -215,7 +215,7 @@ class Stream:
         weights = None if self._passes.weights is None else np.empty(length)
         for index in sorted(range(len(ranges)), key=lambda i: ranges[i].start):
             block, place = ranges[index], slice(offsets[index], offsets[index + 1])
-            rows[place] = self._aligned.read(block.start, block.stop)
+            self._aligned.read_into(block.start, rows[place])
             if weights is not None and self._passes.weights is not None:
                 weights[place] = self._passes.weights.read(block.start, block.stop)
         return rows, weights

@@ -66,7 +66,7 @@ class StreamKM(Online, Clusterer):
         "l2" scales rows to unit length, as for `KMeans`.
     columns
         Features to use, such as [0, 3, 7] or "0:3,7"; None for all.
-    executor, memory_limit, run_dir
+    executor, memory_limit, run_dir, checkpoint_every_s
         As for `KMeans`.
 
     Attributes
@@ -141,6 +141,7 @@ class StreamKM(Online, Clusterer):
         executor: str | Executor | None = None,
         memory_limit: int | str | None = None,
         run_dir: str | Path | None = None,
+        checkpoint_every_s: float = 300.0,
     ) -> None:
         self.n_clusters = n_clusters
         self.coreset = coreset
@@ -159,9 +160,11 @@ class StreamKM(Online, Clusterer):
         self.executor = executor
         self.memory_limit = memory_limit
         self.run_dir = run_dir
+        self.checkpoint_every_s = checkpoint_every_s
 
     def check_parameters(self) -> None:
         """Raise SourceError where a parameter is out of its range."""
+        check_number(self, "checkpoint_every_s", is_positive=True)
         check_whole(self, "n_clusters", "n_init", "max_iter")
         check_whole(self, "coreset_size", least=self.n_clusters, optional=True)
         check_whole(self, "refine_passes", least=0)

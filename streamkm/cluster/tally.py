@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from streamkm.cluster.journal import MOST_LEGS
 from streamkm.cluster.passes import Passes
 from streamkm.data.cache import WorkersCache
 from streamkm.errors import BadRowsError
@@ -24,7 +25,10 @@ from streamkm.kernels.motion import motion_of
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.tasks import fit as tasks
 from streamkm.tasks.sent import SentPass
-from streamkm.typing import F64, I64, Json
+from streamkm.typing import F64, I32, I64, Json
+
+LEGS_SHARE: Final = 8  # of what is kept of all rows: their sums, leg by leg
+SUM_BYTES: Final = 16
 
 
 class Tally:
@@ -62,31 +66,56 @@ class Tally:
         frame = self.passes.data.frame
         is_whole = "groups" not in where
         kept = [self._begin(i, c, is_whole) for i, c in zip(running, centers, strict=True)]
-        parts = self.passes.run_models(
+        n_moved: list[int | None] = [None if k is None else 0 for k in kept]
+
+        def settle(leg: int, parts: tuple[Any, ...]) -> tuple[PartialSums, ...]:
+            for i, (k, part) in enumerate(zip(kept, parts, strict=True)):
+                if k is not None:
+                    n_moved[i] = (n_moved[i] or 0) + part.n_moved
+            return tuple(
+                part if k is None else k.settle(leg, part)
+                for k, part in zip(kept, parts, strict=True)
+            )
+
+        found = self.passes.run_models(
             tasks.lloyd,
             centers,
             stage=stage,
             title=title,
             kept=tuple(k and k.over(c, frame) for k, c in zip(kept, centers, strict=True)),
+            settle=settle,
+            most_legs=self._most_legs(kept, centers),
             **where,
-        )
-        n_moved = [part.n_moved if isinstance(part, KeptSums) else None for part in parts]
-        found = tuple(
-            part if k is None else k.settle(part, c)
-            for k, c, part in zip(kept, centers, parts, strict=True)
         )
         for part in found:
             refuse_new_bad(part)
         return found, {"rows_moved": n_moved}
 
+    def _most_legs(self, kept: Sequence[_Kept | _Sent | None], centers: Sequence[F64]) -> int:
+        """Return into how many legs a pass may go, since what is kept has the sums of each."""
+        n_values = sum(c.size for k, c in zip(kept, centers, strict=True) if isinstance(k, _Kept))
+        room = self.passes.keep_bytes // LEGS_SHARE
+        return min(MOST_LEGS, room // (SUM_BYTES * n_values)) if n_values else MOST_LEGS
+
     def forget(self) -> None:
         """Leave the memory to others; the next pass begins anew."""
         self._kept = [None] * len(self._kept)
+
+    def labels(self) -> dict[int, I32]:
+        """Return the labels of the last pass of every model of which all rows' are kept here."""
+        n_rows = self.passes.source.shape[0]
+        return {
+            i: kept.rows.labels
+            for i, kept in enumerate(self._kept)
+            if isinstance(kept, _Kept) and len(kept.rows.labels) == n_rows
+        }
 
     def _begin(self, model: int, centers: F64, is_whole: bool) -> _Kept | _Sent | None:
         """Return what is kept for a model; anew where it has another number of centers."""
         if isinstance(self.passes.source, WorkersCache) and not is_whole:
             return None  # workers know the groups of whole passes alone
+        if is_whole and self.passes.goes_on:
+            return None  # what is left of a pass: rows are known from the next one on
         found = self._kept[model]
         if found is None or len(found.order) != len(centers):
             found = self._kept[model] = self._make(model, centers)
@@ -118,17 +147,17 @@ class _Kept:
     def __init__(self, rows: KeptRows) -> None:
         self.rows, self.order = rows, rows.order
         self.centers: F64 | None = None
-        self.sums: PartialSums | None = None
+        self.sums: dict[int, PartialSums | None] = {}  # by leg of the pass
 
     def over(self, centers: F64, frame: Frame) -> KeptPass:
         """Return the next pass."""
-        return KeptPass.over(self.rows, centers, self.centers, frame)
+        before, self.centers = self.centers, centers
+        return KeptPass.over(self.rows, centers, before, frame)
 
-    def settle(self, part: KeptSums, centers: F64) -> PartialSums:
-        """Return the sums of all rows after a pass with these centers."""
-        self.centers = centers
-        self.sums = merged([self.sums, part.change])
-        total = merged([self.sums, part.whole])
+    def settle(self, leg: int, part: KeptSums) -> PartialSums:
+        """Return the sums of all rows of a leg of the pass."""
+        self.sums[leg] = merged([self.sums.get(leg), part.change])
+        total = merged([self.sums[leg], part.whole])
         assert total is not None
         return total
 
@@ -139,28 +168,28 @@ class _Sent:
     def __init__(self, token: str, model: int, order: I64, n_groups: int, room: int) -> None:
         self.token, self.model, self.order = token, model, order
         self.n_groups, self.room = n_groups, room
-        self.since = self.number = ""
+        self.number = ""
         self.centers: F64 | None = None
 
     def over(self, centers: F64, frame: Frame) -> SentPass:
         """Return the next pass."""
-        self.number = uuid.uuid4().hex
+        since, self.number = self.number, uuid.uuid4().hex
         motion = None
         if self.centers is not None and self.n_groups:
             motion = motion_of(self.centers, prepare(centers, frame, self.order), self.n_groups)
+        self.centers = centers
         return SentPass(
             self.token,
             self.model,
             self.number,
-            self.since,
+            since,
             self.order,
             self.n_groups,
             motion,
             self.room,
         )
 
-    def settle(self, part: KeptSums, centers: F64) -> PartialSums:
-        """Return the sums of all rows after a pass with these centers."""
-        self.centers, self.since = centers, self.number
+    def settle(self, leg: int, part: KeptSums) -> PartialSums:
+        """Return the sums of all rows of a leg of the pass."""
         assert part.whole is not None
         return part.whole

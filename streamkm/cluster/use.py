@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from streamkm.cluster.passes import Passes
+from streamkm.data.dataset import Dataset
 from streamkm.data.output import MemoryTarget, Target, open_output
+from streamkm.data.unfinished import DoneChunks
 from streamkm.runtime.base import Executor
 from streamkm.runtime.events import PassStarted
 from streamkm.tasks import use as tasks
@@ -46,22 +50,33 @@ def _write(
         rows = rows.evenly()  # no two tasks may write to one chunk
     passes = Passes(rows, None, executor, memory_limit, model.n_values, width)
     if isinstance(out, np.ndarray):
-        _run(passes, task, model, MemoryTarget(out))
+        _run(passes, task, model, MemoryTarget(out), None)
         return out
     executor.preflight(rows)
-    first = passes.groups[0]
+    first, chunk_rows = passes.groups[0], rows.info.natural_rows
     block_rows = getattr(first, "block_rows", first.n_rows)
-    with open_output(out, shape, dtype, block_rows, overwrite=overwrite) as target:
-        _run(passes, task, model, target)
+    if block_rows % chunk_rows:  # blocks are whole chunks wherever the memory suffices
+        chunk_rows = block_rows
+    identity = None
+    if isinstance(rows, Dataset):  # of others no fingerprint tells all rows
+        used = hashlib.sha256(pickle.dumps(model.labeler_)).hexdigest()
+        identity = {"task": task.__name__, "rows": rows.spec.fingerprint, "model": used}
+    with open_output(out, shape, dtype, chunk_rows, overwrite=overwrite, identity=identity) as (
+        target,
+        done,
+    ):
+        _run(passes, task, model, target, done)
     return Path(out)
 
 
-def _run(passes: Passes, task: Any, model: Clusterer, target: Target) -> None:
+def _run(
+    passes: Passes, task: Any, model: Clusterer, target: Target, done: DoneChunks | None
+) -> None:
     executor = passes.executor
     if executor.listener is not None:
         title = "labelling" if task is tasks.predict else "measuring distances"
         executor.listener(PassStarted(task.__name__, title, passes.source.shape[0]))
-    context = tasks.WriteContext(passes.source, model.labeler_, target)
+    context = tasks.WriteContext(passes.source, model.labeler_, target, done)
     executor.for_each(task, passes.groups, context)
 
 

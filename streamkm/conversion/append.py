@@ -14,8 +14,9 @@ from streamkm.conversion.appended import Appended
 from streamkm.conversion.plan import Conversion
 from streamkm.conversion.staging import Staging
 from streamkm.data.dataset import Dataset
+from streamkm.data.exchange import tidy
 from streamkm.data.spec import MOST_DROPPED, DatasetSpec
-from streamkm.data.store import chunk_file, tidy
+from streamkm.data.store import chunk_file
 from streamkm.errors import SourceError, StoreError
 from streamkm.typing import ColumnSource, Json, RowSource
 
@@ -165,7 +166,9 @@ def _link(there: Path, here: Path) -> None:
     if here.exists():
         return
     if not there.exists():
-        raise StoreError(f"{there}: this chunk is missing, the store is damaged; convert it again")
+        raise StoreError(
+            f"{there}: damaged, this chunk is missing; repair the store first (--repair)"
+        )
     here.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(there, here)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,8 +17,8 @@ from streamkm.conversion.append import (
     open_base,
     was_done,
 )
-from streamkm.conversion.filtered import FilteredSource
 from streamkm.conversion.inputs import as_classes, as_source, identity_of
+from streamkm.conversion.passes import announce, groups_of, warn_of_dropped, without_bad_rows
 from streamkm.conversion.plan import (
     ROW_OVERHEAD_BYTES,
     Conversion,
@@ -27,19 +26,18 @@ from streamkm.conversion.plan import (
     make_spec,
     plan_conversion,
 )
+from streamkm.conversion.repair import repair_chunks
 from streamkm.conversion.spool import spooled
 from streamkm.conversion.staging import Staging, storage_errors
 from streamkm.data.dataset import Dataset
-from streamkm.data.layout import Group, block_rows_for, plan_groups
-from streamkm.errors import BadRowsError, SourceError
+from streamkm.data.layout import block_rows_for
+from streamkm.errors import SourceError
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
-from streamkm.runtime.dask_input import DaskRows
-from streamkm.runtime.events import PassStarted
 from streamkm.sources.frames import is_iterator
 from streamkm.tasks import convert as tasks
 from streamkm.tasks.base import PassResult
-from streamkm.typing import Json
+from streamkm.typing import ColumnSource, Json, RowSource
 
 
 def convert(
@@ -53,6 +51,7 @@ def convert(
     on_bad_rows: Literal["raise", "drop"] = "raise",
     overwrite: bool = False,
     append: bool = False,
+    repair: bool = False,
     chunk_rows: int | None = None,
     codec: Literal["none", "lz4", "zstd"] | None = None,
     tmp: str | Path | None = None,
@@ -90,6 +89,9 @@ def convert(
     append
         Add the rows, and labels where the store has them, to the end of an
         existing store. Every call that ends appends again.
+    repair
+        Check every chunk of an existing store, and write those that are damaged
+        or missing anew, from the source it was made of. A warning says which.
     chunk_rows
         Rows of a chunk; by default the growing store's, else about 16 MiB,
         less for small data.
@@ -118,7 +120,9 @@ def convert(
     StoreExistsError
         If the store exists and neither `overwrite` nor `append` was asked.
     StoreError
-        If there is no store to append to.
+        If there is no store to append to or to repair.
+    BusyError
+        If another conversion to this store is under way.
     StorageError
         If the disk is too small or refuses to be written.
     MemoryLimitError
@@ -148,32 +152,69 @@ def convert(
         raise SourceError(f"on_bad_rows must be 'raise' or 'drop', got {on_bad_rows!r}")
     if seed < 0:
         raise SourceError(f"seed must not be negative, got {seed}")
-    if append and (shuffle or overwrite):
-        raise SourceError(f"append cannot be combined with {'shuffle' if shuffle else 'overwrite'}")
-    staging = Staging(os.path.realpath(store) if append else store, tmp)  # grow what a link names
+    refuse_together("append", append, shuffle=shuffle, overwrite=overwrite)
+    refuse_together(
+        "repair", repair, shuffle=shuffle, overwrite=overwrite, append=append,
+        chunk_rows=chunk_rows is not None, codec=codec is not None,
+    )  # fmt: skip
+    is_there = append or repair  # then it is what a link names
+    staging = Staging(os.path.realpath(store) if is_there else store, tmp)
     with ExitStack() as stack:
         if is_iterator(src):  # it comes but once: refuse first
-            staging.refuse_taken(overwrite=overwrite or append)
-            src = stack.enter_context(spooled(src, staging.store))
-        source = as_source(src, columns, target)
-        classes = as_classes(target, source)
+            staging.refuse_taken(overwrite=overwrite or is_there)
+        src, source, classes = _opened(stack, src, staging, columns, target)
+        runner = make_executor(executor)
+        if executor is None or isinstance(executor, str):
+            stack.callback(runner.close)
+        if repair:
+            repair_chunks(staging, source, classes, runner, memory_limit)
+            return Dataset(store)
         base = open_base(staging, source, classes) if append else None
         stack.enter_context(storage_errors(staging))
         identity = {"src": identity_of(src, source, columns), "target": identity_of(target)}
         if was_done(staging, base, identity):
             return Dataset(store)
-        runner = make_executor(executor)
-        if executor is None or isinstance(executor, str):
-            stack.callback(runner.close)
         spec = make_spec(source, classes, chunk_rows, codec, seed if shuffle else None)
         whole = grown_spec(spec, base, chunk_rows, codec)
         memory = plan_conversion(whole, source, runner, memory_limit)
         runner.preflight(None)
         job = Conversion(source, classes, spec, staging, runner.limited(memory.n_workers), memory)
         if on_bad_rows == "drop" and source.dtype.kind == "f":
-            job = _without_bad_rows(job)
+            job = without_bad_rows(job)
+            warn_of_dropped(job.spec)
         _run(grown(job, base, whole), identity, overwrite or append)
     return Dataset(store)
+
+
+def _opened(
+    stack: ExitStack, src: Any, staging: Staging, columns: str | Sequence[str] | None, target: Any
+) -> tuple[Any, RowSource, ColumnSource | None]:
+    """Return the source as it is read, its rows and its labels; then nobody else converts here.
+
+    An iterator is put aside in a file beside the store: the lock comes before it.
+    """
+    is_stream = is_iterator(src)
+    if is_stream:
+        stack.enter_context(staging.alone())
+        src = stack.enter_context(spooled(src, staging.store))
+    source = as_source(src, columns, target)
+    classes = as_classes(target, source)
+    if not is_stream:
+        stack.enter_context(staging.alone())
+    return src, source, classes
+
+
+def refuse_together(name: str, is_asked: bool, **others: bool) -> None:
+    """Refuse options that contradict each other.
+
+    Raises
+    ------
+    SourceError
+        If `name` is asked and one of the others is.
+    """
+    for other, is_too in others.items():
+        if is_asked and is_too:
+            raise SourceError(f"{name} cannot be combined with {other}")
 
 
 def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
@@ -192,60 +233,13 @@ def _run(job: Conversion, identity: Json, overwrite: bool) -> None:
     link_chunks(job)
     context = make_context(job, *staging.arrays(spec))
     if shuffled:
-        _announce(job, "shuffle", "shuffling: sorting rows into fragments")
-        groups = _groups(job, block_rows, is_sequential=job.source.info.is_sequential)
+        announce(job, "shuffle", "shuffling: sorting rows into fragments")
+        groups = groups_of(job, block_rows, is_sequential=job.source.info.is_sequential)
         job.executor.for_each(tasks.scatter, groups, context)
         context = replace(context, source=None)  # all rows are in the fragments
-    _announce(job, "convert", "converting")
+    announce(job, "convert", "converting")
     sequential = job.source.info.is_sequential and not shuffled
-    groups = _groups(job, spec.chunk_rows, is_sequential=sequential)
+    groups = groups_of(job, spec.chunk_rows, is_sequential=sequential)
     result: PassResult = job.executor.map_merge(tasks.convert, groups, context)
     moments, sample = result.parts
     staging.finalise(spec, moments.summary(), sample)
-
-
-def _without_bad_rows(job: Conversion) -> Conversion:
-    spec = job.spec
-    _announce(job, "check", "looking for NaN and infinity")
-    context = replace(make_context(job), fragments=None)
-    rows = block_rows_for(
-        spec.n_rows, job.row_bytes + ROW_OVERHEAD_BYTES, 1, job.memory.block_bytes
-    )
-    groups = _groups(job, rows, is_sequential=job.source.info.is_sequential)
-    bad: tasks.BadCounts = job.executor.map_merge(tasks.count_bad, groups, context).parts[0]
-    n_bad = int(bad.counts.sum())
-    if n_bad == 0:
-        return job
-    first = ", ".join(map(str, bad.first[:5].tolist()))
-    warnings.warn(
-        f"{n_bad} rows with NaN or infinity are left out (the first, counted from 0, are {first}; "
-        "a missing value is a NaN): behind them the store's row numbers, and so those of its "
-        "labels, are not the source's; `streamkm info --json` lists those left out",
-        stacklevel=3,
-    )
-    if n_bad == spec.n_rows:
-        raise BadRowsError(f"all {n_bad} rows hold NaN or infinity; nothing is left to convert")
-    kept = FilteredSource(job.source, job.classes, bad.starts, bad.counts)
-    smaller = replace(
-        spec,
-        n_rows=kept.shape[0],
-        n_dropped=n_bad,
-        dropped_rows=tuple(bad.first.tolist()),
-        chunk_rows=min(spec.chunk_rows, kept.shape[0]),
-    )
-    return replace(job, source=kept, classes=kept.labels, spec=smaller)
-
-
-def _groups(job: Conversion, block_rows: int, *, is_sequential: bool) -> list[Group]:
-    n_rows, info = job.spec.n_rows, job.source.info
-    if isinstance(job.source, DaskRows):  # its chunks are the tasks' inputs: one each, about
-        step = max(info.natural_rows // block_rows, 1) * block_rows
-        starts = enumerate(range(0, n_rows, step))
-        return [Group(g, start, min(start + step, n_rows), block_rows) for g, start in starts]
-    row_bytes = job.row_bytes + ROW_OVERHEAD_BYTES
-    return plan_groups(n_rows, row_bytes, block_rows, is_sequential=is_sequential, parts=info.parts)
-
-
-def _announce(job: Conversion, stage: str, title: str) -> None:
-    if job.executor.listener is not None:
-        job.executor.listener(PassStarted(stage, title, job.spec.n_rows))

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from streamkm.data.dataset import Dataset, kind_of, refuse_unfinished
+from streamkm.data.dataset import Dataset, kind_of
 from streamkm.data.digest import sampled, whole
+from streamkm.data.store import refuse_unfinished
 from streamkm.errors import SourceError
 from streamkm.remote import is_url, stamp_of
 from streamkm.runtime.dask_input import DaskRows, is_dask_array

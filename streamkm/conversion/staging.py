@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +16,15 @@ import numpy as np
 import zarr
 from zarr.storage import LocalStore
 
+from streamkm.data.atomic import writing
+from streamkm.data.exchange import put_in_place
+from streamkm.data.lock import only_one
 from streamkm.data.spec import DatasetSpec
 from streamkm.data.store import (
     Array,
     check_replaceable,
-    chunk_file,
     create_array,
     discard,
-    put_in_place,
     remove_leftovers,
     writable_array,
 )
@@ -63,6 +64,24 @@ class Staging:
         digest = hashlib.sha256(str(self.store.absolute()).encode()).hexdigest()[:12]
         base = Path(scratch) / f"streamkm-{digest}" if scratch else self.path / "fragments"
         self.fragments = base
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Refuse a second conversion to the same store for the time of a block.
+
+        Raises
+        ------
+        BusyError
+            If one is under way.
+        StorageError
+            If nothing can be written there.
+        """
+        file = self.store.with_name(self.store.name + ".partial.lock")
+        with ExitStack() as stack:
+            with writing(self.store):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(only_one(file, f"converting to {self.store}"))
+            yield
 
     def prepare(self, spec: DatasetSpec, identity: Json, *, overwrite: bool) -> None:
         """Continue what is there if it is the same conversion, else begin.
@@ -117,31 +136,9 @@ class Staging:
         has_labels = spec.target_dtype is not None
         return writable_array(path, "X"), writable_array(path, "y") if has_labels else None
 
-    def verify(self, spec: DatasetSpec) -> str:
-        """Check that every chunk is there and return the digest of their checksums.
-
-        Raises
-        ------
-        StoreError
-            If one is missing or empty; names it.
-        """
-        digest = hashlib.sha256()
-        for array in self.arrays(spec):
-            if array is None:
-                continue
-            for index in range(-(-spec.n_rows // spec.chunk_rows)):
-                file = chunk_file(array, index)
-                try:
-                    with open(file, "rb") as stream:
-                        stream.seek(-4, 2)  # the crc32c that closes every chunk
-                        digest.update(stream.read(4))
-                except OSError as error:
-                    raise StoreError(f"{file}: chunk {index} was not written ({error})") from error
-        return digest.hexdigest()
-
     def finalise(self, spec: DatasetSpec, summary: Summary, sample: SelectedRows) -> None:
         """Write the sample and the attributes, and give the store its name."""
-        fingerprint = self.verify(spec)
+        fingerprint = digest_of(self.path, spec)
         group = zarr.open_group(LocalStore(self.path), mode="r+")
         chosen = sample.by_row()
         arrays = {"sample": chosen.rows, "sample_index": chosen.indices}
@@ -186,6 +183,43 @@ class Staging:
                 )
 
 
+def chunk_names(spec: DatasetSpec) -> Iterator[str]:
+    """Yield the files of the chunks of rows and labels, relative to the store."""
+    ends = {"X": "/0"} if spec.target_dtype is None else {"X": "/0", "y": ""}
+    for name, end in ends.items():
+        for index in range(-(-spec.n_rows // spec.chunk_rows)):
+            yield f"{name}/c/{index}{end}"
+
+
+def digest_of(folder: Path, spec: DatasetSpec, instead: Mapping[str, Path] | None = None) -> str:
+    """Return the digest of the checksums of all chunks: the fingerprint of a store.
+
+    Parameters
+    ----------
+    folder
+        The store.
+    spec
+        What it says of itself.
+    instead
+        Files that are taken for chunks of these names.
+
+    Raises
+    ------
+    StoreError
+        If a chunk is missing or empty; names it.
+    """
+    digest = hashlib.sha256()
+    for name in chunk_names(spec):
+        file = (instead or {}).get(name, folder / name)
+        try:
+            with open(file, "rb") as stream:
+                stream.seek(-4, 2)  # the crc32c that closes every chunk
+                digest.update(stream.read(4))
+        except OSError as error:
+            raise StoreError(f"{file}: this chunk was not written ({error})") from error
+    return digest.hexdigest()
+
+
 def _existing(folder: Path) -> Path:
     folder = folder.absolute()
     while not folder.exists():
@@ -199,6 +233,8 @@ def storage_errors(staging: Staging) -> Iterator[None]:
     try:
         yield
     except UnreachableError:  # go on where it stopped
+        raise
+    except StorageError:  # it says what
         raise
     except SourceError:  # refused input: there is nothing to go on with
         staging.discard()

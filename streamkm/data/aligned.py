@@ -40,6 +40,14 @@ class AlignedSource(WrappedSource):
             parts.append(rows[max(start - offset, 0) : stop - offset])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def read_into(self, start: int, out: Rows) -> None:
+        """Fill `out` with the rows from `start`; no more than one block is in memory beside it."""
+        stop = start + len(out)
+        for index in range(start // self.block_rows, -(-stop // self.block_rows)):
+            first = max(index * self.block_rows, start)
+            last = min((index + 1) * self.block_rows, stop)
+            out[first - start : last - start] = self.read(first, last)
+
     def _block(self, index: int) -> Rows:
         index_there, rows = getattr(self._last, "block", (-1, None))
         if index_there != index or rows is None:

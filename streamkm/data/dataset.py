@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
+from streamkm.data.retry import retried
+from streamkm.data.sampling import SAMPLE_ROWS
 from streamkm.data.spec import KEY, DatasetSpec
-from streamkm.data.store import Array, open_group
+from streamkm.data.store import Array, array_of, open_group
 from streamkm.direct import DirectReader, open_direct
-from streamkm.errors import IncompleteError, SourceError, StoreError, UnreachableError
+from streamkm.errors import SourceError, StorageError, StoreError, UnreachableError
 from streamkm.metering import count
 from streamkm.remote import fetch, is_url
 from streamkm.typing import I64, ColumnSource, Json, Rows, SourceInfo
@@ -45,6 +49,8 @@ class Dataset:
         x = self.array("X")
         if x.shape != self.shape or np.dtype(x.dtype) != self.dtype:
             raise StoreError(f"{self.path}: X is {x.shape} {x.dtype}, not what the store says")
+        if (x.shards or x.chunks)[0] > self.spec.chunk_rows:
+            raise StoreError(f"{self.path}: chunks of X have more rows than the store says")
 
     def __reduce__(self) -> tuple[type[Dataset], tuple[str]]:
         return (
@@ -97,13 +103,7 @@ class Dataset:
     def array(self, name: str) -> Array:
         """Return one of the store's arrays, opened once."""
         if name not in self._arrays:
-            try:
-                array = self.group[name]
-            except KeyError as error:
-                raise StoreError(f"{self.path}: damaged, array {name!r} is missing") from error
-            if not isinstance(array, zarr.Array):
-                raise StoreError(f"{self.path}: damaged, {name!r} is not an array")
-            self._arrays[name] = array
+            self._arrays[name] = array_of(self.group, name, self.path)
         return self._arrays[name]
 
     def _reader(self, name: str) -> DirectReader | None:
@@ -123,31 +123,49 @@ class Dataset:
         Raises
         ------
         StoreError
-            If a chunk is damaged; names the rows.
+            If a chunk is damaged; names it, and the rows.
+        StorageError
+            If the disk does not give them, again and again.
         UnreachableError
             If the store's URL does not answer any more.
         """
-        try:
-            reader = self._reader(name)
-            if reader is not None:
-                rows = reader.read(start, stop)
-            else:
-                rows = np.asarray(self.array(name)[start:stop])
-        except UnreachableError:
-            raise
-        except (ValueError, RuntimeError, OSError) as error:
-            what = re.sub(r"\s+", " ", str(error))[:120]
-            raise StoreError(
-                f"{self.path}: {name}, rows {start} to {stop}: damaged ({what}); convert it again"
-            ) from error
+        with self._damage(f"{name}, rows {start} to {stop}", "convert SRC {} --repair"):
+            rows = retried(partial(self._read, name, start, stop))
         count(bytes_decoded=rows.nbytes)
         return rows
+
+    @contextmanager
+    def _damage(self, what: str, remedy: str) -> Iterator[None]:
+        """Say of what is damaged where it is, and which command writes it anew."""
+        try:
+            yield
+        except UnreachableError:
+            raise
+        except OSError as error:
+            raise StorageError(f"{self.path}: {what} cannot be read ({error})") from error
+        except (ValueError, RuntimeError, SystemError) as error:  # the last of numcodecs
+            why = re.sub(r"\s+", " ", str(error))[:120]
+            again = f"streamkm {remedy.format(self.path)}"
+            raise StoreError(
+                f"{self.path}: {what}: damaged ({why}); write it anew: {again}"
+            ) from error
+
+    def _read(self, name: str, start: int, stop: int) -> NDArray[Any]:
+        reader = self._reader(name)
+        if reader is not None:
+            return reader.read(start, stop)
+        return np.asarray(self.array(name)[start:stop])
 
     def sample(self) -> tuple[I64, Rows]:
         """Row numbers and rows of the uniform sample, by row number: all rows of small data."""
         if "sample" not in self.group:
             return np.arange(self.shape[0]), self.read(0, self.shape[0])
-        return np.asarray(self.array("sample_index")[:]), np.asarray(self.array("sample")[:])
+        index, rows = self.array("sample_index"), self.array("sample")
+        n_rows = min(self.shape[0], SAMPLE_ROWS)
+        if rows.shape != (*index.shape, self.shape[1]) or not 0 < rows.shape[0] <= n_rows:
+            raise StoreError(f"{self.path}: damaged, its sample is {rows.shape} at {index.shape}")
+        with self._damage("sample", "convert SRC {} --overwrite"):
+            return np.asarray(index[:]), np.asarray(rows[:])
 
 
 class StoredColumn:
@@ -219,18 +237,6 @@ def kind_of(path: str | Path) -> str | None:
         kind = attributes.get(KEY, {}).get("kind")
     except UnreachableError:
         raise
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     return str(kind) if kind else None
-
-
-def refuse_unfinished(path: str) -> None:
-    """Refuse the folder in which a conversion is still growing: its gaps would read as zeros.
-
-    Raises
-    ------
-    IncompleteError
-        If the path is such a folder.
-    """
-    if Path(path.rstrip("/") + ".json").is_file() and path.rstrip("/").endswith(".partial"):
-        raise IncompleteError(f"{path}: its conversion was not finished; run it again")

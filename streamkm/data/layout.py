@@ -8,8 +8,9 @@ blocks). `batch` is a statistical choice and has no place here.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -18,6 +19,7 @@ MIN_CHUNK_BYTES: Final = 2 << 20
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
 GROUP_BYTES: Final = 512 << 20
 TASK_PRODUCTS: Final = 1 << 23  # a fraction of a millisecond: less work is not worth a task
+DEALT: Final = 4  # pieces of a block that are dealt out to tasks of one process
 MIN_GROUPS: Final = 32
 MAX_GROUPS: Final = 1024
 
@@ -85,6 +87,49 @@ class Ranges:
         return self.ranges
 
 
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What one task of a process works through: a block, then the next that no other has taken.
+
+    None waits long for the last, and a task costs what it costs once.
+
+    Parameters
+    ----------
+    index
+        Position among the groups of a pass.
+    n_rows
+        An equal share of all rows: how many it will be is not known before.
+    first
+        Its own block: no task is without.
+    left
+        The blocks that are left, the same for all tasks; one pass empties it.
+    """
+
+    index: int
+    n_rows: int
+    first: Block
+    left: deque[Block]
+
+    def blocks(self) -> Iterator[Block]:
+        """Return blocks until none is left."""
+        yield self.first
+        while True:
+            try:
+                yield self.left.popleft()  # safe from several threads
+            except IndexError:
+                return
+
+
+def deal(groups: Sequence[Group], n_hands: int) -> list[Hand]:
+    """Have tasks take pieces of the blocks of all groups one by one, in row order."""
+    left: deque[Block] = deque()
+    for group in groups:
+        left.extend(replace(group, block_rows=-(-group.block_rows // DEALT)).blocks())
+    total, n_hands = sum(group.n_rows for group in groups), min(n_hands, len(left))
+    shares = [total * (h + 1) // n_hands - total * h // n_hands for h in range(n_hands)]
+    return [Hand(h, n_rows, left.popleft(), left) for h, n_rows in enumerate(shares)]
+
+
 def share_out(ranges: Sequence[Block], n_groups: int) -> list[Ranges]:
     """Share ranges out to about `n_groups` groups of equal rows; none is cut."""
     ordered = sorted(ranges, key=lambda block: block.start)
@@ -130,6 +175,11 @@ def shared_block_rows(n_rows: int, row_products: int, n_workers: int) -> int:
     return -(-n_rows // n_blocks)
 
 
+def wanted_groups(n_bytes: int) -> int:
+    """Return into how many groups rows of so many bytes go, where they have blocks enough."""
+    return min(max(-(-n_bytes // GROUP_BYTES), MIN_GROUPS), MAX_GROUPS)
+
+
 def plan_groups(
     n_rows: int, row_bytes: int, block_rows: int, *,
     is_sequential: bool = False, parts: Sequence[int] = (),
@@ -155,7 +205,7 @@ def plan_groups(
         group, since tasks cost more than blocks).
     """
     n_blocks = -(-n_rows // block_rows)
-    wanted = min(max(-(-n_rows * row_bytes // GROUP_BYTES), MIN_GROUPS), MAX_GROUPS)
+    wanted = wanted_groups(n_rows * row_bytes)
     if is_sequential:
         edges = _edges_of_parts(n_rows, block_rows, parts, wanted)
     else:

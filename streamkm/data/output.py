@@ -6,8 +6,9 @@ when it is whole.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +20,25 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
+from streamkm.data.atomic import writing
+from streamkm.data.exchange import put_in_place
+from streamkm.data.formats import CONVERTERS, need_pyarrow
+from streamkm.data.lock import only_one
 from streamkm.data.store import (
     check_replaceable,
     create_array,
     discard,
-    put_in_place,
+    remove_leftovers,
     writable_array,
 )
-from streamkm.errors import MissingExtraError, StorageError, StoreExistsError
+from streamkm.data.unfinished import DoneChunks, Unfinished
+from streamkm.errors import ClusterError, StorageError, StoreExistsError
+from streamkm.typing import Json
 
-COPY_ROWS: Final = 1 << 16
 FILES: Final = (".npy", ".csv", ".parquet")
 ENDINGS: Final = ("", ".zarr", *FILES)
+# What ends a call whose work is good: the same call goes on with it.
+GOING_ON: Final = (KeyboardInterrupt, OSError, ClusterError)
 
 
 class Target(Protocol):
@@ -81,9 +89,29 @@ class NpyTarget:
 
 @contextmanager
 def open_output(
-    out: str | Path, shape: tuple[int, ...], dtype: Any, chunk_rows: int, *, overwrite: bool
-) -> Iterator[Target]:
+    out: str | Path, shape: tuple[int, ...], dtype: Any, chunk_rows: int, *, overwrite: bool,
+    identity: Json | None = None,
+) -> Iterator[tuple[Target, DoneChunks | None]]:  # fmt: skip
     """Create an output; it gets its name when the block ends without an error.
+
+    Parameters
+    ----------
+    out
+        Its name; the ending says the format.
+    shape, dtype
+        Of the values, one row each.
+    chunk_rows
+        Rows of a Zarr array's chunk, of whose multiples blocks are written at once.
+    overwrite
+        Replace what has the name.
+    identity
+        What must agree for a call to go on with the work of one that was ended.
+        Without it nothing is left behind.
+
+    Yields
+    ------
+    target, done
+        Where values go, and which blocks are there; None without `identity`.
 
     Raises
     ------
@@ -91,10 +119,45 @@ def open_output(
         If the name is taken and `overwrite` is False.
     StorageError
         If it cannot be written.
+    BusyError
+        If another process writes it.
     MissingExtraError
         If Parquet is asked without pyarrow.
     """
     final = Path(out)
+    check_output(final, overwrite=overwrite)
+    plan = {
+        "shape": shape,
+        "dtype": np.dtype(dtype).str,
+        "chunk_rows": chunk_rows,
+        **(identity or {}),
+    }
+    files = Unfinished(final, json.dumps(plan) if identity is not None else "")
+    with (
+        writing(final),
+        only_one(final.with_name(final.name + ".partial.lock"), f"writing {final}"),
+    ):
+        try:
+            yield _begun(files, final, shape, np.dtype(dtype), chunk_rows, identity is not None)
+            put_in_place(_as_asked(files, final), final)
+        except GOING_ON:
+            if identity is None:
+                files.clear()
+            raise
+        except BaseException:
+            files.clear()
+            raise
+        files.clear()
+
+
+def check_output(final: Path, *, overwrite: bool) -> None:
+    """Refuse a name that cannot be written.
+
+    Raises
+    ------
+    StoreExistsError, StorageError, MissingExtraError
+        As `open_output`.
+    """
     ending = final.suffix.lower()
     if ending not in ENDINGS:
         raise StorageError(
@@ -106,97 +169,56 @@ def open_output(
     if final.exists() and not overwrite:
         raise StoreExistsError(f"{final} exists; pass overwrite (--overwrite) to replace it")
     check_replaceable(final, "file" if ending in FILES else "array")
-    temporary = final.with_name(final.name + ".partial")
-    convert = _CONVERTERS.get(ending)
     if ending == ".parquet":
-        _pyarrow()
-    try:
-        discard(temporary)
-        if ending in FILES:
-            yield _create_npy(temporary, shape, np.dtype(dtype))
-            if convert is not None:
-                raw = temporary
-                temporary = final.with_name(final.name + ".converted.partial")
-                convert(raw, temporary)
-                raw.unlink()
+        need_pyarrow()
+
+
+def _begun(
+    files: Unfinished, final: Path, shape: tuple[int, ...], dtype: np.dtype[Any], chunk_rows: int,
+    may_go_on: bool,
+) -> tuple[Target, DoneChunks | None]:  # fmt: skip
+    """Return where values go: what an earlier call has left, or a new file."""
+    done = DoneChunks(str(files.done.absolute()), chunk_rows) if may_go_on else None
+    content = files.raw if final.suffix.lower() in FILES else files.raw / "values"
+    if not (files.is_ours() and content.exists()):
+        files.clear()
+        if final.suffix.lower() in FILES:
+            _create_npy(files.raw, shape, dtype)
         else:
-            yield _create_zarr(temporary, shape, np.dtype(dtype), chunk_rows)
-            temporary = _only_array(temporary)
-        put_in_place(temporary, final)
-    except OSError as error:
-        raise StorageError(f"{final} cannot be written ({error})") from error
-    finally:
-        discard(final.with_name(final.name + ".partial"))
-        discard(final.with_name(final.name + ".converted.partial"))
+            _create_zarr(files.raw, shape, dtype, chunk_rows)
+        if done is not None:
+            done.create(shape[0])
+        files.begun()
+    discard(files.converted)
+    path = str(files.raw.absolute())
+    if final.suffix.lower() in FILES:
+        row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        offset = files.raw.stat().st_size - shape[0] * row_bytes
+        return NpyTarget(path, offset, row_bytes), done
+    return ZarrTarget(path, "values"), done
 
 
-def _create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int) -> Target:
+def _as_asked(files: Unfinished, final: Path) -> Path:
+    """Return the whole output in the format that its name asks for."""
+    ending = final.suffix.lower()
+    if ending in CONVERTERS:
+        CONVERTERS[ending](files.raw, files.converted)
+    elif ending in FILES:
+        return files.raw
+    else:  # the array's own folder: a plain Zarr array is what people open
+        remove_leftovers(files.raw)
+        (files.raw / "values").rename(files.converted)
+    return files.converted
+
+
+def _create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int) -> None:
     group = zarr.create_group(LocalStore(path), zarr_format=3)
     fill = -1 if dtype.kind == "i" else math.nan
     create_array(group, "values", shape, dtype, rows, "lz4", fill_value=fill)
-    return ZarrTarget(str(path.absolute()), "values")
 
 
-def _only_array(group: Path) -> Path:
-    """Return the array's own folder: a plain Zarr array is what people open."""
-    array = group.with_name(group.name.removesuffix(".partial") + ".converted.partial")
-    discard(array)
-    (group / "values").rename(array)
-    return array
-
-
-def _create_npy(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Target:
+def _create_npy(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     with open(path, "wb") as stream:
         header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         npy_format.write_array_header_1_0(stream, header)
-        offset = stream.tell()
-        stream.truncate(offset + math.prod(shape) * dtype.itemsize)
-    return NpyTarget(str(path.absolute()), offset, math.prod(shape[1:]) * dtype.itemsize)
-
-
-def _batches(path: Path) -> Iterator[tuple[list[str], NDArray[Any]]]:
-    with open(path, "rb") as stream:  # read, not mapped: memory must not grow with the rows
-        npy_format.read_magic(stream)
-        shape, _, dtype = npy_format.read_array_header_1_0(stream)
-        width = 1 if len(shape) == 1 else shape[1]
-        names = ["label"] if len(shape) == 1 else [f"distance_{k}" for k in range(width)]
-        for start in range(0, shape[0], COPY_ROWS):
-            rows = min(COPY_ROWS, shape[0] - start)
-            yield names, np.fromfile(stream, dtype, rows * width).reshape(rows, width)
-
-
-def _to_csv(raw: Path, final: Path) -> None:
-    with open(final, "w", encoding="ascii") as stream:
-        is_first = True
-        for names, part in _batches(raw):
-            if is_first:
-                stream.write(",".join(names) + "\n")
-                is_first = False
-            np.savetxt(stream, part, delimiter=",", fmt="%d" if part.dtype.kind == "i" else "%.17g")
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            'Parquet needs pyarrow; install it with: pip install "streamkm[tables]"'
-        ) from error
-    return pyarrow
-
-
-def _to_parquet(raw: Path, final: Path) -> None:
-    pyarrow = _pyarrow()
-    writer = None
-    for names, part in _batches(raw):
-        table = pyarrow.table({name: part[:, i] for i, name in enumerate(names)})
-        writer = writer or pyarrow.parquet.ParquetWriter(final, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
-
-
-_CONVERTERS: Final[dict[str, Callable[[Path, Path], None]]] = {
-    ".csv": _to_csv,
-    ".parquet": _to_parquet,
-}
+        stream.truncate(stream.tell() + math.prod(shape) * dtype.itemsize)

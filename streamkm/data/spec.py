@@ -6,6 +6,7 @@ source are equal byte for byte.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ FORMAT_VERSION: Final = 1
 OPTIONAL: Final = ("class_names", "feature_names", "dropped_rows")  # lists that few stores have
 MOST_DROPPED: Final = 1000  # row numbers that are kept
 KEY: Final = "streamkm"
+VECTORS: Final = ("mean", "m2", "minimum", "maximum")  # of the moments
+NUMBERS: Final = ("count", "weight", "max_weight")
 CORESET_KEY: Final = "streamkm_coreset"  # what a coreset says of itself besides
 
 
@@ -111,11 +114,58 @@ class DatasetSpec:
             lists = {key: tuple(values.get(key, ())) for key in OPTIONAL}
             values = {**values, "sample_shape": tuple(values["sample_shape"]), **lists}
             spec = cls(**{key: values[key] for key in cls.__dataclass_fields__})
-        except (KeyError, TypeError) as error:
-            raise StoreError(f"{name}: damaged attributes ({error})") from error
+            wrong = _wrong(spec)
+        except (KeyError, TypeError, ValueError) as error:
+            what = " ".join(str(error).split())[:120]  # it may quote a value of any length
+            raise StoreError(f"{name}: damaged attributes ({what})") from error
+        if wrong:
+            shown = " ".join(str(getattr(spec, wrong)).split())[:60]
+            raise StoreError(f"{name}: damaged attributes ({wrong} is {shown})")
         if not spec.is_complete:
             raise IncompleteError(f"{name}: its conversion was not finished; run it again")
         return spec
+
+
+def _wrong(spec: DatasetSpec) -> str:
+    """Return the name of a value that cannot be, or an empty text."""
+    names, kept = spec.feature_names, spec.dropped_rows
+    sizes = spec.sample_shape
+    is_right = {
+        "n_rows": _is_count(spec.n_rows, 1),
+        "n_features": _is_count(spec.n_features, 1),
+        "chunk_rows": _is_count(spec.chunk_rows, 1),
+        "dtype": _is_dtype(spec.dtype),
+        "codec": isinstance(spec.codec, str),
+        "sample_shape": all(_is_count(size, 1) for size in sizes)
+        and (not sizes or math.prod(sizes) == spec.n_features),
+        "source": isinstance(spec.source, str),
+        "shuffle_seed": spec.shuffle_seed is None or _is_count(spec.shuffle_seed, 0),
+        "n_dropped": _is_count(spec.n_dropped, 0),
+        "target_dtype": spec.target_dtype is None or _is_dtype(spec.target_dtype),
+        "fingerprint": isinstance(spec.fingerprint, str),
+        "class_names": all(isinstance(text, str) for text in spec.class_names),
+        "feature_names": all(isinstance(text, str) for text in names)
+        and len(names) in (0, spec.n_features),
+        "dropped_rows": all(_is_count(row, 0) for row in kept),
+    }
+    is_right["moments"] = not spec.is_complete or _are_moments(spec.moments, spec.n_features)
+    return next((name for name, is_good in is_right.items() if not is_good), "")
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value < 1 << 63
+
+
+def _is_dtype(value: Any) -> bool:
+    return isinstance(value, str) and np.dtype(value).kind in "buif"
+
+
+def _are_moments(values: Any, n_features: int) -> bool:
+    """Return whether values are `Summary.to_json()` of rows of `n_features`."""
+    vectors = [np.asarray(values[name], np.float64) for name in VECTORS]
+    numbers = np.asarray([values[name] for name in NUMBERS], np.float64)
+    is_flat = all(vector.shape == (n_features,) for vector in vectors)
+    return is_flat and numbers.shape == (len(NUMBERS),) and bool((numbers >= 0).all())
 
 
 def check_version(attributes: Any, name: str, kind: str, newest: int) -> Json:
@@ -132,7 +182,7 @@ def check_version(attributes: Any, name: str, kind: str, newest: int) -> Json:
     version = values.get("format_version")
     if not isinstance(version, int) or version > newest:
         raise StoreError(
-            f"{name}: written in format {version}, this streamkm reads up to {newest}; "
+            f"{name}: written in format {str(version)[:20]}, this streamkm reads up to {newest}; "
             "upgrade streamkm"
         )
     return values

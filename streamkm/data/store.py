@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,15 +15,12 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
 
-from streamkm.errors import StoreError, StoreExistsError
+from streamkm.errors import IncompleteError, StoreError, StoreExistsError, StreamKMError
 from streamkm.metering import count, fetching
 from streamkm.remote import fetch, is_url
 from streamkm.remote.zarr_store import open_store
 
 Array = zarr.Array[Any]
-
-AT_FDCWD: Final = -100  # linux/fcntl.h: names are paths
-RENAME_EXCHANGE: Final = 2  # linux/fs.h
 
 # Blosc's own threads would make the bytes of a chunk depend on timing; Zarr calls it from
 # worker threads, where it uses none.
@@ -71,13 +66,58 @@ def open_group(path: str) -> zarr.Group:
             raise StoreError(f"{path}: no such file or store")
         inner: Any = open_store(path)
     else:
+        refuse_unfinished(path)
         if not Path(path).exists():
             raise StoreError(f"{path}: no such file or store")
         inner = LocalStore(path, read_only=True)
     try:
         return zarr.open_group(MeteredStore(inner), mode="r", zarr_format=3)
-    except (FileNotFoundError, ValueError, KeyError, NotADirectoryError) as error:
+    except StreamKMError:
+        raise
+    except Exception as error:  # Zarr raises whatever damaged metadata lead it to
         raise StoreError(f"{path}: not a Zarr group") from error
+
+
+def refuse_unfinished(path: str) -> None:
+    """Refuse a store whose conversion goes on or was killed: its gaps would read as zeros.
+
+    Raises
+    ------
+    IncompleteError
+        If the path is one, or the name that it will have.
+    """
+    name = path.rstrip("/")
+    plan = f"{name}.json" if name.endswith(".partial") else f"{name}.partial.json"
+    is_there = not name.endswith(".partial") and Path(name).exists()  # a store that grows is whole
+    if not is_there and Path(plan).is_file():
+        raise IncompleteError(
+            f"{path}: its conversion is not finished; wait for it, or run it again"
+        )
+
+
+def array_of(group: zarr.Group, name: str, path: str) -> Array:
+    """Return an array of a group; its chunks are no larger than itself, as they were written.
+
+    Raises
+    ------
+    StoreError
+        If it is missing or damaged.
+    """
+    try:
+        array = group[name]
+    except KeyError as error:
+        raise StoreError(f"{path}: damaged, array {name!r} is missing") from error
+    except StreamKMError:
+        raise
+    except Exception as error:  # Zarr raises whatever damaged metadata lead it to
+        what = " ".join(str(error).split())[:120] or type(error).__name__
+        raise StoreError(f"{path}: damaged, array {name!r} ({what})") from error
+    if not isinstance(array, zarr.Array):
+        raise StoreError(f"{path}: damaged, {name!r} is not an array")
+    unit = array.shards or array.chunks
+    if not all(0 < step <= max(size, 1) for step, size in zip(unit, array.shape, strict=True)):
+        raise StoreError(f"{path}: damaged, chunks of {name!r} are {unit}, it is {array.shape}")
+    return array
 
 
 def writable_array(path: str | Path, name: str) -> Array:
@@ -163,49 +203,6 @@ def check_replaceable(path: Path, kind: str) -> None:
         raise StoreExistsError(
             f"{path} is not of the kind {kind!r}, so it is not replaced; choose another name"
         )
-
-
-def put_in_place(new: Path, final: Path) -> None:
-    """Give `new` its final name; what had it goes afterwards.
-
-    Where the system can exchange two names (Linux), one of the two is whole
-    under the name at every moment; elsewhere there is an instant between two
-    renames, after which `tidy` brings back the old one.
-    """
-    old = _replaced(final)
-    discard(old)
-    if final.exists():
-        new.rename(old)
-        if _exchange(old, final):
-            discard(old)
-            return
-        old.rename(new)
-        final.rename(old)
-    new.rename(final)
-    discard(old)
-
-
-def tidy(final: Path) -> None:
-    """Clear up behind a `put_in_place` that was killed; the old one gets its name back."""
-    old = _replaced(final)
-    if final.exists():
-        discard(old)
-    elif old.exists():
-        old.rename(final)
-
-
-def _replaced(final: Path) -> Path:
-    return final.with_name(final.name + ".replaced")
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    """Exchange two names at once; return False where the system cannot."""
-    try:
-        rename = ctypes.CDLL(None).renameat2
-    except (OSError, AttributeError, TypeError):  # not Linux, or an old C library
-        return False
-    names = os.fsencode(a.absolute()), os.fsencode(b.absolute())
-    return bool(rename(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
 def stored_bytes(path: str | Path, names: Sequence[str]) -> int:

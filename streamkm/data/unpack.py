@@ -7,6 +7,7 @@ have no way out.
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -20,6 +21,11 @@ from typing import IO, Final
 from streamkm.errors import SourceError, StorageError
 
 MAX_RATIO: Final = 1032  # zlib's documented maximum
+# RuntimeError: versions, methods and passwords that zipfile does not know; its names are UTF-8.
+DAMAGE: Final = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError,
+    RuntimeError, UnicodeDecodeError, OverflowError,
+)  # fmt: skip
 
 
 def unpack(archive: Path, member: str, out: Path) -> None:
@@ -56,8 +62,9 @@ def unpack(archive: Path, member: str, out: Path) -> None:
             if part.stat().st_size != size:
                 raise SourceError(f"{archive.name}: truncated in {member}")
         os.replace(part, out)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise SourceError(f"{archive.name}: damaged or truncated ({error})") from error
+    except DAMAGE as error:
+        what = " ".join(str(error).split())[:160]  # it may quote names of any length
+        raise SourceError(f"{archive.name}: damaged or truncated ({what})") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -71,7 +78,13 @@ def _open_member(archive: Path, member: str) -> Iterator[tuple[IO[bytes], int]]:
             info = packed.getinfo(member)
             if info.is_dir() or (info.external_attr >> 16) & 0o170000 not in (0, 0o100000):
                 raise SourceError(f"{archive.name}: {member} is no plain file")
-            with packed.open(info) as stream:
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise SourceError(f"{archive.name}: damaged, or not deflated; zip it again")
+            try:
+                stream = packed.open(info)
+            except OSError as error:  # where the file begins is said to be before the archive
+                raise SourceError(f"{archive.name}: damaged or truncated ({error})") from error
+            with stream:
                 yield stream, info.file_size
         return
     with tarfile.open(archive, "r:gz") as tape:

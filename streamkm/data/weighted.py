@@ -11,14 +11,9 @@ import zarr
 from zarr.storage import LocalStore
 
 from streamkm.data.digest import whole
+from streamkm.data.exchange import put_in_place
 from streamkm.data.spec import DatasetSpec
-from streamkm.data.store import (
-    DEFAULT_CODEC,
-    check_replaceable,
-    create_array,
-    discard,
-    put_in_place,
-)
+from streamkm.data.store import DEFAULT_CODEC, check_replaceable, create_array, discard
 from streamkm.errors import StorageError, StoreExistsError
 from streamkm.typing import F64, Json, Rows
 

@@ -63,6 +63,8 @@ class DirectReader:
         ------
         ValueError, RuntimeError
             If a chunk is damaged or cut short.
+        OSError
+            If the system does not give its bytes.
         """
         layout = self.layout
         start, stop, _ = slice(start, stop).indices(layout.shape[0])
@@ -93,6 +95,8 @@ class DirectReader:
                     self._read_shard(file, n_bytes, cell, out)
             except (ValueError, RuntimeError) as error:
                 raise ValueError(f"chunk {name}: {error}") from error
+            except OSError as error:  # say where: the system does not
+                raise OSError(error.errno, error.strerror, name) from error
 
     def _read_shard(self, file: io.FileIO, n_bytes: int, cell: Cell, out: NDArray[Any]) -> None:
         layout = self.layout

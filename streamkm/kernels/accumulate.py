@@ -8,19 +8,17 @@ import numpy as np
 
 from streamkm.kernels.assign import assign, assign_tile
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
-from streamkm.kernels.compiled import ONE, ZERO, compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, move_rows, rounders
+from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import Frame, FrameArrays
-from streamkm.kernels.lloyd import Grids, PartialSums, add_by_label
+from streamkm.kernels.lloyd import Grids, PartialSums
+from streamkm.kernels.open_sum import OpenSum, SumArrays, add_labeled, add_rows, move_rows
 from streamkm.kernels.panels import make_scratch
 from streamkm.kernels.tile import load_tile, readable, see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 MOVED_ROWS: Final = 64  # that are taken together from where they were to where they are
-
-# What compiled code takes of an ExactSum: scratch, limbs, exponents, rounding constants.
-SumArrays = tuple[F64, I64, I32, F64]
 
 
 class SumsAccumulator:
@@ -29,10 +27,8 @@ class SumsAccumulator:
     def __init__(self, n_clusters: int, grids: Grids, frame: Frame) -> None:
         self.grids, self.view = grids, frame.view
         self.counts = np.zeros(n_clusters, np.int64)
-        self.sums = ExactSum.zeros((n_clusters, len(frame.shift)), grids.sums)
-        n_limbs, _, n_features = self.sums.limbs.shape
-        self.scratch = np.zeros((n_limbs, n_clusters + 1, n_features))  # the last: no cluster's
-        self.constants = rounders(grids.sums)
+        total = ExactSum.zeros((n_clusters, len(frame.shift)), grids.sums)
+        self.sums = OpenSum(total, n_spare=1)  # of the rows of no cluster
         self.weights: ExactSum | None = None
         if grids.weights is not None:
             self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
@@ -45,26 +41,22 @@ class SumsAccumulator:
     def add_labeled(self, rows: Rows, weights: F64 | None, labels: I32) -> None:
         """Add a block; rows with a negative label are left out."""
         native, table = readable(rows)
-        _sum_block(native, table, weights, labels, self.view.arrays, self._arrays())
+        _sum_block(native, table, weights, labels, self.view.arrays, self.sums.arrays)
         self._count(rows, weights, labels)
 
-    def move(self, rows: Rows, weights: F64 | None, old: I32, new: I32) -> int:
-        """Add what a block's new labels change; return how many rows have another one.
+    def move(self, rows: Rows, weights: F64 | None, moved: I64, before: I32, labels: I32) -> None:
+        """Add what the new labels of a block's moved rows change.
 
-        A row whose old one is negative was in no sum.
+        A row whose label before is negative was in no sum.
         """
-        moved = np.flatnonzero(old != new)
         if not len(moved):
-            return 0
+            return
         native, table = readable(rows)
-        _move_block(native, table, weights, moved, old, new, self.view.arrays, self._arrays())
+        now = labels[moved]
+        _move_block(native, table, weights, moved, before, now, self.view.arrays, self.sums.arrays)
         mass = None if weights is None else weights[moved]
         seen = rows if self.squares is None else rows[moved]
-        self._count(seen, mass, new[moved], old[moved])
-        return len(moved)
-
-    def _arrays(self) -> SumArrays:
-        return self.scratch, self.sums.limbs, self.grids.sums, self.constants
+        self._count(seen, mass, now, before)
 
     def _count(self, rows: Rows, weights: F64 | None, new: I32, old: I32 | None = None) -> None:
         """Count rows where they are, and no more where they were."""
@@ -78,13 +70,13 @@ class SumsAccumulator:
                 continue
             self.counts += sign * np.bincount(labels[labels >= 0], minlength=len(self.counts))
             if weights is not None and self.weights is not None:
-                add_by_label(self.weights, sign * weights, labels)
+                add_labeled(self.weights, sign * weights[:, None], labels)
             if squares is not None and self.squares is not None:
-                add_by_label(self.squares, sign * squares, labels)
+                add_labeled(self.squares, sign * squares[:, None], labels)
 
     def result(self) -> PartialSums:
         """Return what was added so far."""
-        return PartialSums(self.counts, self.weights, self.sums, self.n_bad, self.squares)
+        return PartialSums(self.counts, self.weights, self.sums.close(), self.n_bad, self.squares)
 
 
 class LloydAccumulator(SumsAccumulator):
@@ -109,7 +101,7 @@ class LloydAccumulator(SumsAccumulator):
             self.centers.arrays,
             labels,
             np.empty(0) if sq_dist is None else sq_dist,
-            self._arrays(),
+            self.sums.arrays,
         )
         self.n_bad += int(np.count_nonzero(labels < 0))
         self._count(rows, weights, labels)
@@ -127,35 +119,26 @@ def _lloyd_block(
     sq_dist: F64,
     sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled
-    scratch, limbs, exponents, constants = sums
     found = make_scratch(centers)
     step = len(found[0])
-    tile = np.empty((step, limbs.shape[2]))
-    since_flush = 0
+    tile = np.empty((step, sums[1].shape[2]))
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
         assign_tile(rows, start, n, table, frame, centers, found, labels, sq_dist)
         see_tile(rows, start, n, table, frame[2], tile)
         _weigh(tile, n, weights, start)
-        add_rows(tile, n, labels[start : start + n], scratch, constants)
-        since_flush += n
-        if since_flush > FLUSH_ROWS - step:
-            flush(scratch, limbs, exponents)
-            since_flush = 0
-    flush(scratch, limbs, exponents)
+        add_rows(tile, n, labels[start : start + n], sums)
 
 
 @compiled
 def _move_block(
-    rows: Rows, table: F32 | None, weights: F64 | None, moved: I64, old: I32, new: I32,
+    rows: Rows, table: F32 | None, weights: F64 | None, moved: I64, before: I32, now: I32,
     view: ViewArrays, sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Take rows back from where they were and add them where they are."""
-    scratch, limbs, exponents, constants = sums
-    step = min(tile_rows(limbs.shape[2], 1), MOVED_ROWS)
-    tile = np.empty((step, limbs.shape[2]))
+    step = min(tile_rows(sums[1].shape[2], 1), MOVED_ROWS)
+    tile = np.empty((step, sums[1].shape[2]))
     here, there = np.empty(step, np.int32), np.empty(step, np.int32)
-    since_flush = ZERO
     is_plain = view[4]
     for start in range(0, len(moved), step):
         n = min(step, len(moved) - start)
@@ -167,13 +150,8 @@ def _move_block(
                 see_tile(rows, i, ONE, table, view, row)
             if weights is not None:
                 _weigh(row, ONE, weights, i)
-            here[q], there[q] = new[i], old[i]
-        move_rows(tile, n, here, there, scratch, constants)
-        since_flush += 2 * n
-        if since_flush > FLUSH_ROWS - 2 * step:
-            flush(scratch, limbs, exponents)
-            since_flush = ZERO
-    flush(scratch, limbs, exponents)
+            here[q], there[q] = now[start + q], before[start + q]
+        move_rows(tile, n, here, there, sums)
 
 
 @compiled
@@ -181,21 +159,14 @@ def _sum_block(
     rows: Rows, table: F32 | None, weights: F64 | None, labels: I32,
     view: ViewArrays, sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
-    scratch, limbs, exponents, constants = sums
-    n_rows, n_features = len(rows), limbs.shape[2]
+    n_rows, n_features = len(rows), sums[1].shape[2]
     step = tile_rows(n_features, 1)
     tile = np.empty((step, n_features))
-    since_flush = 0
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         see_tile(rows, start, n, table, view, tile)
         _weigh(tile, n, weights, start)
-        add_rows(tile, n, labels[start : start + n], scratch, constants)
-        since_flush += n
-        if since_flush > FLUSH_ROWS - step:
-            flush(scratch, limbs, exponents)
-            since_flush = 0
-    flush(scratch, limbs, exponents)
+        add_rows(tile, n, labels[start : start + n], sums)
 
 
 @compiled

@@ -30,8 +30,10 @@ from streamkm.kernels.settle import (
 from streamkm.kernels.tile import readable
 from streamkm.typing import F32, I32, I64, Rows
 
+Moved = tuple[I64, I32, int]  # rows with another label, which they had; how many have none
 
-def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: RowArrays) -> None:
+
+def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: RowArrays) -> Moved:
     """Bring labels and bounds of a block up to date, in place.
 
     Parameters
@@ -44,6 +46,12 @@ def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: Row
         How far they moved since labels and bounds were made; None where there are none yet.
     known
         Labels (n_rows,), upper bounds (n_rows,) and lower bounds (n_rows, n_groups) of the rows.
+
+    Returns
+    -------
+    moved, before, n_bad
+        The rows with another label than before, and which that was; how many
+        rows have none, since they hold NaN or infinity.
     """
     native, table = readable(rows)
     n_clusters, n_groups = len(centers.exact), known[2].shape[1]
@@ -51,10 +59,12 @@ def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: Row
     arrays = (
         (still, still, still, np.zeros(1, np.int32), still) if motion is None else motion.arrays
     )
-    _bounded_block(
+    moved, before = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
+    n_moved, n_bad = _bounded_block(
         native, table, centers.frame.arrays(rows.dtype), centers.arrays, arrays, known,
-        (motion is None, group_slots(n_clusters, n_groups)),
+        (motion is None, group_slots(n_clusters, n_groups)), (moved, before),
     )  # fmt: skip
+    return moved[:n_moved], before[:n_moved], n_bad
 
 
 @compiled
@@ -66,7 +76,8 @@ def _bounded_block(
     motion: MotionArrays,
     known: RowArrays,
     layout: tuple[bool, int],
-) -> None:  # pragma: no cover - compiled
+    changes: tuple[I64, I32],
+) -> tuple[int, int]:  # pragma: no cover - compiled
     """Go through a block; rows that fail their bounds are framed and scored by the tile."""
     is_first, group_width = layout
     scratch = make_scratch(centers)
@@ -78,19 +89,38 @@ def _bounded_block(
         np.empty(shape, np.float32), np.empty(shape, np.int32),
     )  # fmt: skip
     grouping = (_groups_of(centers, group_width), group_width)
-    listed = np.empty(len(rows), np.int64)
-    limits = np.empty(len(rows), np.float32)
-    n_listed = _list_rows(is_first, motion, grouping[0], known, listed, limits)
-    for start in range(0, n_listed, step):
-        n = min(step, n_listed - start)
-        numbers = listed[start : start + n]
+    listed, limits = np.empty(step, np.int64), np.empty(step, np.float32)
+    at = n_moved = n_bad = ZERO
+    while at < len(rows):
+        at, n = _list_rows(at, is_first, motion, grouping[0], known, listed, limits)
+        numbers = listed[:n]
         frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
-        m = _tighten(numbers, limits[start : start + n], centers, known, found, scratch)
+        m = _tighten(numbers, limits, centers, known, found, scratch)
         if m > 0:
             score_groups(numbers, m, centers, grouping, known, found, scratch)
             pick_nearest(m, grouping[0], found)
             decide_close(rows, numbers, m, table, frame, centers, found, scratch)
             renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
+            n_moved, bad = _list_changes(numbers, m, found, changes, n_moved)
+            n_bad += bad
+    return n_moved, n_bad
+
+
+@compiled
+def _list_changes(
+    numbers: I64, m: int, found: Found, changes: tuple[I64, I32], n_moved: int
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """List the kept rows with another label; return how many are listed, and how many have none."""
+    kept, old, label = found[0], found[1], found[3]
+    n_bad = ZERO
+    for z in range(m):
+        q = kept[z]
+        if label[q] != old[q]:
+            changes[0][n_moved], changes[1][n_moved] = numbers[q], old[q]
+            n_moved += 1
+        if label[q] < 0:
+            n_bad += 1
+    return n_moved, n_bad
 
 
 @compiled
@@ -103,18 +133,25 @@ def _groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no co
 
 @compiled
 def _list_rows(
-    is_first: bool, motion: MotionArrays, group_of: I32, known: RowArrays, listed: I64, limits: F32
-) -> int:  # pragma: no cover - compiled
+    at: int,
+    is_first: bool,
+    motion: MotionArrays,
+    group_of: I32,
+    known: RowArrays,
+    listed: I64,
+    limits: F32,
+) -> tuple[int, int]:  # pragma: no cover - compiled
     """Widen the bounds by the centers' moves; list the rows whose upper bound is not below.
 
-    What it must stay below, the row's limit, stands beside each of them.
+    From row `at` until the list is full; returns where to go on, and how many
+    are listed. What the bound must stay below, the row's limit, stands beside each.
     """
     own, most, second, which, half = motion
     labels, upper, lower = known
     n_groups = lower.shape[1]
     less = np.float32(1.0) - DOWN
-    n = ZERO
-    for i in range(len(labels)):
+    n, i = ZERO, at
+    while i < len(labels) and n < len(listed):
         label = labels[i]
         if is_first or label < 0:
             labels[i], upper[i] = -1, LARGEST
@@ -122,24 +159,26 @@ def _list_rows(
                 lower[i, group] = 0.0
             listed[n], limits[n] = i, 0.0
             n += 1
+            i += 1
             continue
         reach = (upper[i] + own[label]) * UP
+        mine = group_of[label]
         least = LARGEST
         for group in range(n_groups):
-            bound = lower[i, group] - most[group]
-            lower[i, group] = bound - abs(bound) * less
-        mine = group_of[label]
-        if which[mine] == label:
-            bound = lower[i, mine] + (most[mine] - second[mine]) * DOWN
-            lower[i, mine] = bound - abs(bound) * less
-        for group in range(n_groups):
-            least = min(least, lower[i, group])
+            move = most[group]
+            if group == mine and which[mine] == label:
+                move = second[mine]
+            bound = lower[i, group] - move
+            bound -= abs(bound) * less
+            lower[i, group] = bound
+            least = min(least, bound)
         limit = max(least, half[label])
         upper[i] = reach
         if not reach < limit:
             listed[n], limits[n] = i, limit
             n += 1
-    return n
+        i += 1
+    return i, n
 
 
 @compiled

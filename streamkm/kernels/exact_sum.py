@@ -17,14 +17,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamkm.kernels.compiled import compiled
 from streamkm.typing import F64, I32, I64
 
 HIGH_BITS: Final = 22  # int64 holds 2^41 values of 22 bits
 LOW_BITS: Final = 38  # float64 holds 2^15 values of 38 bits exactly
-FLUSH_ROWS: Final = 1 << 14  # rows that a float64 accumulator may take between two flushes
 MIN_EXPONENT: Final = -900  # keeps every unit and every rounding constant a normal float64
 
 
@@ -115,97 +112,3 @@ def rounders(exponents: I32) -> F64:
     even, for |v| below 2**51 units. Needs no fast-math flags, must have none.
     """
     return np.ldexp(1.5, 52 + exponents)
-
-
-def sum_rows(values: NDArray[np.float64], exponents: I32) -> ExactSum:
-    """Sum the rows of a small array exactly; shape (n, d) gives shape (d,)."""
-    labels = np.zeros(len(values), np.int32)
-    total = ExactSum.zeros((1, values.shape[1]), exponents)
-    scratch = np.zeros_like(total.limbs, dtype=np.float64)
-    constants = rounders(exponents)
-    for start in range(0, len(values), FLUSH_ROWS):
-        part = np.ascontiguousarray(values[start : start + FLUSH_ROWS])
-        add_rows(part, len(part), labels, scratch, constants)
-        flush(scratch, total.limbs, exponents)
-    return total.at(0)
-
-
-@compiled
-def add_rows(
-    rows: F64, n_rows: int, labels: I32, scratch: F64, constants: F64
-) -> None:  # pragma: no cover - compiled
-    """Add rows, each to the sum that its label names, split on the grid.
-
-    `scratch` has shape (n_limbs, n_labels, n_features); the caller flushes it
-    at least every FLUSH_ROWS rows. Rows with a negative label are left out.
-    """
-    n_features = rows.shape[1]
-    if len(constants) == 1:
-        for i in range(n_rows):
-            if labels[i] >= 0:
-                whole = scratch[0, labels[i]]
-                for j in range(n_features):
-                    whole[j] += rows[i, j]
-        return
-    high_constant, low_constant = constants[0], constants[1]
-    for i in range(n_rows):
-        if labels[i] >= 0:
-            high, low = scratch[0, labels[i]], scratch[1, labels[i]]
-            for j in range(n_features):
-                value = rows[i, j]
-                top = (value + high_constant[j]) - high_constant[j]
-                rest = value - top
-                high[j] += top
-                low[j] += (rest + low_constant[j]) - low_constant[j]
-
-
-@compiled
-def move_rows(
-    rows: F64, n_rows: int, new: I32, old: I32, scratch: F64, constants: F64
-) -> None:  # pragma: no cover - compiled
-    """Take rows from the sums of their old labels and add them to those of their new ones.
-
-    Rounding on a grid is even: what was added is taken back to the bit. As
-    `add_rows`, but `scratch` has one place more for the rows of no sum, which
-    are those with a label of -1.
-    """
-    n_features = rows.shape[1]
-    if len(constants) == 1:
-        for i in range(n_rows):
-            into, out = scratch[0, new[i]], scratch[0, old[i]]
-            for j in range(n_features):
-                into[j] += rows[i, j]
-                out[j] -= rows[i, j]
-        return
-    high_constant, low_constant = constants[0], constants[1]
-    for i in range(n_rows):
-        high, low = scratch[0, new[i]], scratch[1, new[i]]
-        old_high, old_low = scratch[0, old[i]], scratch[1, old[i]]
-        for j in range(n_features):
-            value = rows[i, j]
-            top = (value + high_constant[j]) - high_constant[j]
-            rest = ((value - top) + low_constant[j]) - low_constant[j]
-            high[j] += top
-            low[j] += rest
-            old_high[j] -= top
-            old_low[j] -= rest
-
-
-@compiled
-def flush(scratch: F64, limbs: I64, exponents: I32) -> None:  # pragma: no cover - compiled
-    """Move float64 accumulators into integer limbs, carry, and clear them."""
-    n_limbs, n_labels, n_features = limbs.shape
-    scale = np.empty((n_limbs, n_features))
-    for limb in range(n_limbs):
-        for j in range(n_features):
-            scale[limb, j] = 2.0 ** (-float(exponents[limb, j]))
-    mask = (np.int64(1) << LOW_BITS) - 1
-    for k in range(n_labels):
-        for limb in range(n_limbs):
-            for j in range(n_features):
-                limbs[limb, k, j] += np.int64(scratch[limb, k, j] * scale[limb, j])
-                scratch[limb, k, j] = 0.0
-        if n_limbs == 2:
-            for j in range(n_features):
-                limbs[0, k, j] += limbs[1, k, j] >> LOW_BITS
-                limbs[1, k, j] &= mask

@@ -207,17 +207,20 @@ class KeptAccumulator:
             self.change = SumsAccumulator(len(centers.exact), self.grids, centers.frame)
         known = self.passed.rows.part(start, start + len(rows))
         labels = known[0]
-        old = labels.copy()
+        is_first = bool(labels[0] < 0 and (labels < 0).all())
         if self.passed.rows.n_groups:
-            assign_moved(rows, centers, self.passed.motion, known)
+            moved, before, n_bad = assign_moved(rows, centers, self.passed.motion, known)
         else:
+            old = labels.copy()
             label_rows(rows, centers, labels)
-        self.change.n_bad += int(np.count_nonzero(labels < 0))
-        if old[0] < 0 and (old < 0).all():
+            moved = np.flatnonzero(old != labels)
+            before, n_bad = old[moved], int(np.count_nonzero(labels < 0))
+        self.change.n_bad += n_bad
+        self.n_moved += len(moved)
+        if is_first:
             self.change.add_labeled(rows, weights, labels)
-            self.n_moved += int(np.count_nonzero(labels >= 0))
         else:
-            self.n_moved += self.change.move(rows, weights, old, labels)
+            self.change.move(rows, weights, moved, before, labels)
 
     def result(self) -> KeptSums:
         """Return what was added so far."""

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.kernels.binned_sum import BinnedSum, add_column
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
+from streamkm.kernels.exact_sum import ExactSum
 from streamkm.typing import F64, I32, I64
-
-# What compiled code takes of an ExactSum: scratch, limbs, exponents, rounding constants.
-SumArrays = tuple[F64, I64, I32, F64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +120,3 @@ def inertia_of(sq_dist: F64, labels: I32, weights: F64 | None, n_clusters: int) 
     total = BinnedSum.zeros(1)
     add_column(total, values)
     return Inertia(total, np.bincount(labels, minlength=n_clusters).astype(np.int64))
-
-
-def add_by_label(total: ExactSum, values: F64, labels: I32) -> None:
-    """Add numbers to a sum of shape (n_clusters, 1), in place, each to its label's."""
-    scratch = np.zeros(total.limbs.shape)
-    constants = rounders(total.exponents)
-    for start in range(0, len(values), FLUSH_ROWS):
-        stop = min(start + FLUSH_ROWS, len(values))
-        part = np.ascontiguousarray(values[start:stop, None])
-        add_rows(part, stop - start, labels[start:stop], scratch, constants)
-        flush(scratch, total.limbs, total.exponents)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels.accumulate import SumArrays
 from streamkm.kernels.assign import assign_tile
 from streamkm.kernels.binned_sum import BinnedSum, add_by_label
 from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
+from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.members import Members
+from streamkm.kernels.open_sum import OpenSum, SumArrays, add_rows
 from streamkm.kernels.panels import make_scratch
 from streamkm.kernels.tile import readable, see_tile
 from streamkm.typing import F32, F64, I32, Rows
@@ -24,10 +24,8 @@ class MembersAccumulator:
         n_clusters = len(centers.exact)
         self.centers = centers
         self.counts = np.zeros(n_clusters, np.int64)
-        self.sums = ExactSum.zeros(centers.exact.shape, exponents)
+        self.sums = OpenSum(ExactSum.zeros(centers.exact.shape, exponents))
         self.spread = BinnedSum.zeros(n_clusters)
-        self.scratch = np.zeros(self.sums.limbs.shape)
-        self.constants = rounders(exponents)
 
     def add(self, rows: Rows, labels: I32 | None = None) -> tuple[I32, F64]:
         """Add a block; return its labels and squared distances as `assign` does.
@@ -48,7 +46,7 @@ class MembersAccumulator:
             is_labeled,
             found,
             sq_dist,
-            (self.scratch, self.sums.limbs, self.sums.exponents, self.constants),
+            self.sums.arrays,
         )
         kept = found if found.min(initial=0) >= 0 else found[found >= 0]
         self.counts += np.bincount(kept, minlength=len(self.counts))
@@ -57,7 +55,7 @@ class MembersAccumulator:
 
     def result(self) -> Members:
         """Return what was added so far."""
-        return Members(self.counts, self.sums, self.spread)
+        return Members(self.counts, self.sums.close(), self.spread)
 
 
 @compiled
@@ -71,31 +69,24 @@ def _members_block(
     sq_dist: F64,
     sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled
-    scratch, limbs, exponents, constants = sums
     exact = centers[0]
     n_rows, n_features = len(rows), exact.shape[1]
     found = make_scratch(centers)
     step = len(found[0])
     tile = np.empty((step, n_features))
     none = np.empty(0)
-    since_flush = 0
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         part, out = labels[start : start + n], sq_dist[start : start + n]
         if not is_labeled:
             assign_tile(rows, start, n, table, frame, centers, found, labels, none)
         see_tile(rows, start, n, table, frame[2], tile)
-        if len(constants) == 1:
-            add_rows(tile, n, part, scratch, constants)
+        if len(sums[3]) == 1:
+            add_rows(tile, n, part, sums)
             _leave_centers(tile, n, part, exact, out)
         else:
             _leave_centers(tile, n, part, exact, out)
-            add_rows(tile, n, part, scratch, constants)
-        since_flush += n
-        if since_flush > FLUSH_ROWS - step:
-            flush(scratch, limbs, exponents)
-            since_flush = 0
-    flush(scratch, limbs, exponents)
+            add_rows(tile, n, part, sums)
 
 
 @compiled

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import Centers
+from streamkm.kernels.compiled import compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.typing import F32, F64, I32
 
 UP: Final = 1.0 + 2.0**-20  # over all roundings on the way to float32
 MAX_HALVED: Final = 1024  # centers up to which all distances between them are taken
-HALVED_ROWS: Final = 256  # centers at a time: distances between all would fill the memory
 
 # What compiled code takes of a `Motion`: own, most, second, which, half.
 MotionArrays = tuple[F32, F32, F32, I32, F32]
@@ -100,16 +100,27 @@ def _up(values: F64) -> F32:
 def _half(centers: Centers) -> F32:
     """Return half the distance to the nearest other center, rounded down."""
     n_clusters, n_features = centers.exact.shape
-    half = np.zeros(n_clusters, np.float32)
     if not 1 < n_clusters <= MAX_HALVED:
-        return half
-    framed = (centers.exact - centers.frame.shift) * centers.frame.scale
-    squares = np.einsum("ij,ij->i", framed, framed)
-    rounding = 2.0**-50 * (n_features + 4) * squares.max()
-    for start in range(0, n_clusters, HALVED_ROWS):
-        part = slice(start, start + HALVED_ROWS)
-        between = squares[part, None] + squares - 2.0 * framed[part] @ framed.T
-        between[np.arange(len(between)), np.arange(n_clusters)[part]] = np.inf
-        nearest = np.maximum(between.min(axis=1) - rounding, 0.0)
-        half[part] = np.nextafter((0.5 * np.sqrt(nearest)).astype(np.float32), np.float32(0.0))
-    return half
+        return np.zeros(n_clusters, np.float32)
+    nearest = np.full(n_clusters, np.inf)
+    _nearest_others(np.ascontiguousarray(centers.exact), nearest)
+    rounding = 1.0 - 2.0**-52 * (n_features + 4)
+    half = 0.5 * centers.frame.scale * rounding * np.sqrt(nearest)
+    rounded: F32 = np.nextafter(half.astype(np.float32), np.float32(0.0))
+    return rounded
+
+
+@compiled_reordered
+def _nearest_others(centers: F64, nearest: F64) -> None:  # pragma: no cover - compiled
+    """Lower `nearest` to the squared distance of each center to its nearest other.
+
+    Not a product of matrices: the threads of a BLAS spin for a while after each
+    call, and take a core from the pass that follows.
+    """
+    for i in range(len(centers)):
+        for k in range(i):
+            square = 0.0
+            for j in range(centers.shape[1]):
+                square += (centers[i, j] - centers[k, j]) ** 2
+            nearest[i] = min(nearest[i], square)
+            nearest[k] = min(nearest[k], square)

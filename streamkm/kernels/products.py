@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.compiled import compiled
-from streamkm.kernels.exact_sum import FLUSH_ROWS, ExactSum, add_rows, flush, rounders
+from streamkm.kernels.exact_sum import ExactSum
+from streamkm.kernels.open_sum import OpenSum, add_labeled, make_room
 from streamkm.typing import F64, I32
 
 
@@ -20,38 +21,27 @@ class ProductSums:
 
     def __init__(self, exponents: I32) -> None:
         n_landmarks = exponents.shape[1]
-        self.total = ExactSum.zeros((n_landmarks, n_landmarks), exponents)
-        self._scratch = np.zeros(self.total.limbs.shape)
-        self._constants = rounders(exponents)[:, 0]
-        self._n_rows = 0
+        self.total = OpenSum(ExactSum.zeros((n_landmarks, n_landmarks), exponents))
 
     def add(self, index: I32, values: F64, weights: F64) -> None:
         """Add a piece: values of rows at the landmarks of `index`."""
-        if self._n_rows + len(values) > FLUSH_ROWS:
-            self._flush()
-        self._n_rows += len(values)
-        if values.shape[1] == len(self._scratch[0]):
-            _add_dense(values, weights, self._scratch, self._constants)
+        sums = self.total.arrays
+        make_room(sums, len(values))
+        scratch, constants = sums[0], sums[3][:, 0]
+        if values.shape[1] == len(scratch[0]):
+            _add_dense(values, weights, scratch, constants)
         else:
-            _add_sparse(index, values, weights, self._scratch, self._constants)
-
-    def _flush(self) -> None:
-        flush(self._scratch, self.total.limbs, self.total.exponents)
-        self._n_rows = 0
+            _add_sparse(index, values, weights, scratch, constants)
 
     def result(self) -> ExactSum:
         """Return what was added so far, shape (n_landmarks, n_landmarks)."""
-        self._flush()
-        return self.total
+        return self.total.close()
 
 
 def sum_values(values: F64, weights: F64, exponents: I32) -> ExactSum:
     """Return the sum of w z over the rows of a piece, shape (1, n_landmarks)."""
     total = ExactSum.zeros((1, values.shape[1]), exponents)
-    scratch = np.zeros(total.limbs.shape)
-    labels = np.zeros(len(values), np.int32)
-    add_rows(values * weights[:, None], len(values), labels, scratch, rounders(exponents))
-    flush(scratch, total.limbs, exponents)
+    add_labeled(total, values * weights[:, None], np.zeros(len(values), np.int32))
     return total
 
 

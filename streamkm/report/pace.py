@@ -99,7 +99,7 @@ def state_of(view: RunView, pace: Pace) -> State:
     """Return whether the fit of a run goes on."""
     if view.is_finished:
         return State("finished")
-    if pace.is_silent:
+    if pace.is_silent and not view.is_locked:
         advice = (
             f"nothing was written for {duration(view.idle_s)}; if the fit was ended, "
             f"`streamkm resume {view.path}` goes on from its last pass"

@@ -1,16 +1,16 @@
-"""Passes on a distributed scheduler, the preflight, and local clusters for one call."""
+"""Passes on a distributed scheduler, and the preflight."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
 import dask
 import distributed
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from streamkm.errors import ClusterError, StreamKMError
 from streamkm.runtime.base import C, M, counted
@@ -23,7 +23,6 @@ RETRIES: Final = 3
 ROWS_TOPIC: Final = "streamkm-rows"  # of the groups that are done
 TOPIC: Final = "streamkm"  # of the events that passes leave on a cluster
 CONNECT_S: Final = 10
-PROFILED: Final = "100ms"
 BEFORE_SPILLING: Final = 0.6  # distributed.worker.memory.target
 
 
@@ -72,13 +71,27 @@ class DistributedExecutor:
     @property
     def n_memories(self) -> int:
         """Workers: each meets its own groups again, as long as none comes or goes."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._workers())
 
     @property
     def n_workers(self) -> int:
         """Threads of the worker that has most: tasks that share one worker's memory."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        workers = self._workers().values()
         return max((int(worker["nthreads"]) for worker in workers), default=1) * self.n_processes
+
+    def _workers(self) -> dict[str, Any]:
+        """Return what the scheduler says of its workers, by address.
+
+        Raises
+        ------
+        ClusterError
+            If it does not answer.
+        """
+        try:
+            found: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, KeyError, RuntimeError) as error:  # of a client that has lost it
+            raise _lost("it does not answer") from error
+        return found
 
     def __deepcopy__(self, memo: Any) -> Self:
         return self  # scikit-learn's clone copies parameters; pools and clients stay one
@@ -93,7 +106,11 @@ class DistributedExecutor:
             homes = self._homes(groups, context)
             with dask.annotate(workers=homes, allow_other_workers=True) if homes else nullcontext():
                 return cast("M", self.client.get(graph, [root], retries=RETRIES)[0])
-        except (distributed.KilledWorker, distributed.CancelledError) as error:
+        except StreamKMError:
+            raise
+        except distributed.KilledWorker as error:
+            raise _deadly(error, groups) from error
+        except distributed.CancelledError as error:
             raise _lost(error) from error
         except Exception as error:
             if self.client.status == "running":  # a task's own
@@ -110,7 +127,7 @@ class DistributedExecutor:
         starts = [getattr(group, "start", -1) for group in groups]
         if not getattr(source, "token", "") or min(starts) < 0:
             return None
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        workers = self._workers()
         places = [a for a in sorted(workers) for _ in range(int(workers[a]["nthreads"]))]
         n_rows = source.shape[0]
         if not places:
@@ -127,14 +144,14 @@ class DistributedExecutor:
 
     def default_limit(self) -> int | None:
         """Return what the smallest worker may hold before Dask would spill, for all that share."""
-        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        workers = self._workers().values()
         limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
         return int(min(limits) * BEFORE_SPILLING) * self.n_processes if limits else None
 
     def preflight(self, source: RowSource | None) -> None:
         """Check every worker once, in seconds, before hours of work."""
         address = self.client.scheduler.address if self.client.scheduler else "?"
-        if not self.client.scheduler_info(n_workers=-1)["workers"]:
+        if not self._workers():
             try:
                 self.client.wait_for_workers(1, timeout=CONNECT_S)
             except TimeoutError as error:
@@ -157,8 +174,8 @@ class DistributedExecutor:
 
     def crew(self) -> str:
         """Return the workers that the cluster has at this moment."""
-        threads = self.client.nthreads()
-        return f"{counted(len(threads), 'worker')}, {counted(sum(threads.values()), 'thread')}"
+        threads = [int(worker["nthreads"]) for worker in self._workers().values()]
+        return f"{counted(len(threads), 'worker')}, {counted(sum(threads), 'thread')}"
 
     def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
         """Call a function on every worker; a cluster that is lost has nothing to do."""
@@ -186,8 +203,22 @@ class _Homes:
         return [self.of_groups[key[1]]] if is_group else []
 
 
-def _lost(error: BaseException) -> ClusterError:
+def _lost(error: BaseException | str) -> ClusterError:
     return ClusterError(f"the cluster lost its workers or its scheduler ({error})")
+
+
+def _deadly(error: distributed.KilledWorker, groups: Sequence[WorkUnit]) -> ClusterError:
+    """Say which rows every worker died of that had them, where it was a group's task."""
+    key = error.task
+    is_group = isinstance(key, tuple) and len(key) == 2
+    blocks = list(getattr(groups[key[1]], "blocks", list)()) if is_group else []
+    if not blocks:
+        return _lost(error)
+    return ClusterError(
+        f"rows {blocks[0].start} to {blocks[-1].stop}: {error.allowed_failures + 1} workers that "
+        "had them died, one after the other; for want of memory, as the workers' logs will say "
+        "(give them more, or fewer threads), or because to read these rows ends a process"
+    )
 
 
 class _Relay:
@@ -200,57 +231,3 @@ class _Relay:
     def __call__(self, event: Any) -> None:
         if self._listener is not None:
             self._listener(GroupDone(int(event[1]["rows"])))
-
-
-@contextmanager
-def local_cluster(
-    n_workers: int, limit_bytes: int, threads_per_worker: int = 1
-) -> Iterator[DistributedExecutor]:
-    """Start a local cluster for one call; it ends with the block.
-
-    Dask's profile of the workers is taken less often than by default: that costs
-    a twentieth of a pass. Workers are not paused at 80 % of their memory, which
-    helps where results pile up: ours are planned, and a worker that compiles
-    kernels for the first time would wait for ever for memory that it cannot free.
-    One that reaches 95 % is started anew, as by default.
-    """
-    settings = {
-        "distributed.worker.profile.interval": PROFILED,
-        "distributed.worker.memory.pause": False,
-    }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=threads_per_worker,
-            memory_limit=limit_bytes // n_workers,
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield DistributedExecutor(client=client, n_processes=n_workers)
-
-
-@contextmanager
-def connected(
-    address: str | None = None, scheduler_file: str | None = None
-) -> Iterator[DistributedExecutor]:
-    """Connect to a running scheduler by address or scheduler file.
-
-    Raises
-    ------
-    ClusterError
-        If nothing answers.
-    """
-    try:
-        client = Client(address=address, scheduler_file=scheduler_file, timeout=CONNECT_S)
-    except (OSError, ValueError, TimeoutError) as error:
-        where = address or scheduler_file
-        raise ClusterError(f"no Dask scheduler answers at {where}; is it running?") from error
-    with client:
-        yield DistributedExecutor(client=client)
-
-
-def dashboard_of(executor: DistributedExecutor) -> str:
-    """Return the address of the cluster's dashboard."""
-    return str(executor.client.dashboard_link)

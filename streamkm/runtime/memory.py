@@ -89,12 +89,15 @@ class MemoryPlan:
         The most that one read call may bring.
     cache_bytes
         What is left to keep decoded blocks between passes.
+    working_bytes
+        What all but the cache takes: Python, what the call holds, the tasks.
     """
 
     limit_bytes: int
     n_workers: int
     block_bytes: int
     cache_bytes: int
+    working_bytes: int = 0
 
     def cache_under(self, liked_bytes: int | None) -> int:
         """Return what is left for the cache if no more than this is to be held in all.
@@ -164,8 +167,9 @@ def plan_memory(
         is_last = tasks == 1 or not can_limit
         wanted = least_block if is_last or whole_units else min(unit_bytes, MAX_BLOCK_BYTES, most)
         if per_task > 0 and block >= wanted:
-            cache = free - tasks * (task_bytes + scratch_bytes + COPIES * block)
-            return MemoryPlan(limit_bytes, tasks, block, max(cache // 2, 0))
+            working = reserved + tasks * (task_bytes + scratch_bytes + COPIES * block)
+            cache = max((limit_bytes - working) // 2, 0)
+            return MemoryPlan(limit_bytes, tasks, block, cache, working)
     at_least = 1 if can_limit else n_workers
     needed = reserved + at_least * (task_bytes + scratch_bytes + COPIES * least_block)
     least = max(needed, LEAST_BYTES if n_processes == 1 else GIB)

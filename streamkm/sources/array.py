@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Final
 
 import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from streamkm.errors import SourceError
+from streamkm.errors import SourceError, StreamKMError
 from streamkm.metering import count
-from streamkm.sources.streams import MAX_DEFLATE_RATIO, ForwardReader, Readable
+from streamkm.sources.fields import listed
+from streamkm.sources.streams import MAX_DEFLATE_RATIO, ForwardReader, Readable, damage
 from streamkm.typing import ColumnSource, Rows, SourceInfo
+
+HEAD_BYTES: Final = 1 << 16  # NumPy takes no header of more than 10000 characters
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -155,34 +159,43 @@ def _open_npz(path: str, member: str) -> NpySource:
             names = [item.filename.removesuffix(".npy") for item in archive.infolist()]
             if not member and len(names) != 1:
                 raise SourceError(
-                    f"{name}: holds {', '.join(names)}; say which, as {name}:{names[0]}"
+                    f"{name}: holds {listed(names)}; say which, as {name}:{listed(names[:1])}"
                 )
             member = member or names[0]
             if member not in names:
-                raise SourceError(f"{name}: no array {member!r}; it holds {', '.join(names)}")
+                raise SourceError(f"{name}: no array {member!r}; it holds {listed(names)}")
             item = archive.getinfo(f"{member}.npy")
-            with archive.open(item) as stream:
-                header = _read_header(stream, name)  # type: ignore[arg-type]
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"{name}: damaged or truncated ({error})") from error
+            if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise SourceError(f"{name}: {member} is damaged, or not deflated; save it again")
+            with archive.open(item) as stream, damage(name):
+                header = _read_header(stream, name)
+    except StreamKMError:
+        raise
+    except KeyError as error:  # a member without the ending
+        raise SourceError(f"{name}: {member} is not a .npy array") from error
+    except (zipfile.BadZipFile, RuntimeError, OSError, UnicodeDecodeError) as error:
+        what = " ".join(str(error).split())[:160]  # it may quote names of any length
+        raise SourceError(f"{name}: damaged or truncated ({what})") from error
     reader = ForwardReader(_Member(path, f"{member}.npy"), name)
     source = _make(path, member, header, reader)
     _check_size(source, min(item.file_size, item.compress_size * MAX_DEFLATE_RATIO))
     return source
 
 
-def _read_header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _read_header(stream: Readable, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    head = io.BytesIO(stream.read(HEAD_BYTES))  # its length may be said to be GiB
     try:
-        version = npy_format.read_magic(stream)
+        version = npy_format.read_magic(head)
         read = (
             npy_format.read_array_header_1_0
             if version == (1, 0)
             else npy_format.read_array_header_2_0
         )
-        shape, is_fortran, dtype = read(stream)
-    except (ValueError, EOFError) as error:
-        raise SourceError(f"{name}: not a .npy array ({error})") from error
-    return shape, is_fortran, dtype, stream.tell()
+        shape, is_fortran, dtype = read(head)
+    except Exception as error:  # it is parsed as Python, which may raise anything
+        what = " ".join(str(error).split())[:160] or type(error).__name__
+        raise SourceError(f"{name}: not a .npy array ({what})") from error
+    return shape, is_fortran, dtype, head.tell()
 
 
 def _make(
@@ -195,7 +208,7 @@ def _make(
     name = Path(path).name
     if dtype.hasobject or dtype.kind not in "buif" or dtype.itemsize > 8:
         raise SourceError(f"{name}: dtype {dtype} is not numeric; convert it to numbers first")
-    if len(shape) == 0 or math.prod(shape) == 0:
+    if len(shape) == 0 or min(shape) <= 0:
         raise SourceError(f"{name}: holds no rows (shape {shape})")
     if is_fortran and len(shape) > 1 and reader is not None:
         raise SourceError(f"{name}: Fortran order inside an archive; save it as .npy")

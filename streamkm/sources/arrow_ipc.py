@@ -72,8 +72,7 @@ class ArrowPart:
         index, start = self._units[unit]
         with _damage(self.path):
             reader = _open(self.path, () if self.is_mapped else columns)[0]
-            batch = reader.get_batch(index).select(list(columns))
-            batch.validate()
+            batch = _batch(reader, index, columns)
         stop = min(start + self.unit_rows, self.batch_rows[index])
         count(bytes_read=batch.nbytes * (stop - start) // batch.num_rows)
         return batch.slice(start, stop - start)
@@ -133,6 +132,16 @@ def _open(path: str, columns: Sequence[str] = ()) -> tuple[Any, Any]:
     return ipc.open_file(mapped, options=options), mapped.read_buffer()
 
 
+def _batch(reader: Any, index: int, columns: Sequence[str]) -> Any:
+    """Return a record batch whose columns can be read without leaving the file's memory."""
+    types = pyarrow("Arrow").types
+    batch = reader.get_batch(index).select(list(columns))
+    for column in batch.columns:  # of numbers their size is enough
+        is_plain = types.is_integer(column.type) or types.is_floating(column.type)
+        column.validate(full=not is_plain)
+    return batch
+
+
 def _look(path: str, wanted: Sequence[str], *, is_label: bool) -> _File:
     """Read what a file says of its columns, batch by batch."""
     name = str(path)
@@ -143,13 +152,13 @@ def _look(path: str, wanted: Sequence[str], *, is_label: bool) -> _File:
         columns = [field.name for field in fields]
         reader, whole = _open(path)
         n_batches = reader.num_record_batches
-        first = reader.get_batch(0).select(columns) if n_batches else None
+        first = _batch(reader, 0, columns) if n_batches else None
         is_mapped = first is None or all(_is_within(column, whole) for column in first.columns)
         if not is_mapped:
             reader, first = _open(path, columns)[0], None
         rows = []
         for index in range(n_batches):
-            batch = reader.get_batch(index).select(columns)
+            batch = _batch(reader, index, columns)
             rows.append(batch.num_rows)
             fields = [completed(f, c) for f, c in zip(fields, batch.columns, strict=True)]
     unknown = [field.name for field in fields if field.width == 0]

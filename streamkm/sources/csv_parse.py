@@ -11,7 +11,6 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Final
 
 from streamkm.errors import SourceError
@@ -147,7 +146,7 @@ def _refuse_ragged(unit: Unit, dialect: Dialect, name: str) -> None:
     try:
         for line, row in rows_of(unit.data, dialect.delimiter):
             if len(row) != width:
-                shown = ", ".join(value for value, _ in zip_longest(row[:4], ()))
+                shown = " ".join(", ".join(row[:4]).split())  # a value may hold line ends
                 raise SourceError(
                     f"{name}, line {unit.line + line}: {len(row)} values ({shown[:60]}), where "
                     f"the first line has {width}"

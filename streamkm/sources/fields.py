@@ -21,6 +21,8 @@ from streamkm.sources.locators import write_columns
 
 INDEX: Final = re.compile(r"__index_level_\d+__")  # what pandas calls an index without a name
 SHOWN: Final = 12
+LONG: Final = 80  # characters of a name that are shown
+MOST_NAMES: Final = 1 << 20  # features above which they have no names: a schema may promise any
 
 
 def pyarrow(what: str) -> Any:
@@ -85,6 +87,8 @@ def feature_names(fields: Sequence[Field]) -> tuple[str, ...]:
     """
     if all(field.name.isdigit() for field in fields) or any(field.width == 0 for field in fields):
         return ()
+    if width_of(fields) > MOST_NAMES:
+        return ()
     return tuple(
         field.name if field.width == 1 else f"{field.name}[{i}]"
         for field in fields
@@ -111,6 +115,8 @@ def choose(names: Sequence[str], wanted: Sequence[str], name: str) -> list[str]:
         left_out = choose(names, [column[1:] for column in wanted], name)
         wanted = [column for column in without_index(names) if column not in left_out]
     chosen = list(wanted) or without_index(names)
+    if not chosen:
+        raise SourceError(f"{name}: holds no columns")
     missing = [column for column in chosen if column not in names]
     if missing:
         raise SourceError(f"{name}: no column {listed(missing)}; it holds {listed(names)}")
@@ -127,8 +133,11 @@ def without_index(names: Sequence[str]) -> list[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write names for people, the first dozen."""
-    shown = ", ".join(str(name) for name in names[:SHOWN])
+    """Write names for people, the first dozen, the start of long ones, in one line."""
+    words = [
+        str(name) if len(str(name)) <= LONG else f"{str(name)[:LONG]}..." for name in names[:SHOWN]
+    ]
+    shown = " ".join(", ".join(words).splitlines())
     return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +20,9 @@ from typing import Any, Final
 import h5py
 import numpy as np
 
-from streamkm.errors import SourceError
+from streamkm.errors import SourceError, StreamKMError
 from streamkm.metering import count
-from streamkm.sources.hdf5_chunks import filters_of, read_rows
+from streamkm.sources.hdf5_chunks import check_chunks, filters_of, read_rows
 from streamkm.sources.streams import ForwardReader, InflateStream
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
@@ -72,17 +74,15 @@ class Hdf5Source:
     def read(self, start: int, stop: int) -> Rows:
         """Rows `start` to `stop`."""
         n_features = self.shape[1]
-        if self.reader is not None:
-            row_bytes = n_features * self.stored.itemsize
-            raw = self.reader.read_at(start * row_bytes, (stop - start) * row_bytes)
-            rows = np.frombuffer(raw, self.stored)
-        else:
-            try:
+        with _damage(self.info.name):
+            if self.reader is not None:
+                row_bytes = n_features * self.stored.itemsize
+                raw = self.reader.read_at(start * row_bytes, (stop - start) * row_bytes)
+                rows = np.frombuffer(raw, self.stored)
+            else:
                 dataset = _open(self.path)[self.dataset]
                 found = read_rows(dataset, self.filters, start, stop)
                 rows = dataset[start:stop] if found is None else found
-            except (OSError, KeyError, ValueError, zlib.error) as error:
-                raise SourceError(f"{self.info.name}: damaged or truncated ({error})") from error
         stored = self.stored_bytes * (stop - start) // self.array_shape[0]
         count(bytes_read=stored, bytes_decoded=rows.nbytes)
         return rows.reshape(stop - start, n_features).astype(self.dtype, copy=False)
@@ -116,12 +116,20 @@ def open_source(locator: str) -> Hdf5Source:
     path, _, name = locator.partition(":")
     if Path(path).stat().st_size == 0:
         raise SourceError(f"{Path(path).name}: the file is empty")
-    try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
-        raise SourceError(f"{Path(path).name}: damaged or truncated ({error})") from error
-    with handle:
+    with _damage(Path(path).name), h5py.File(path, "r") as handle:
         return from_dataset(_find(handle, name.strip("/"), Path(path).name))
+
+
+@contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """Say what cannot be read; h5py raises one of these for each kind of error in the library."""
+    try:
+        yield
+    except (StreamKMError, FileNotFoundError):
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
+        what = " ".join(str(error).split())[:160]
+        raise SourceError(f"{name}: damaged or truncated ({what})") from error
 
 
 def from_dataset(dataset: h5py.Dataset) -> Hdf5Source:
@@ -131,6 +139,8 @@ def from_dataset(dataset: h5py.Dataset) -> Hdf5Source:
         raise SourceError(f"{name}: dtype {dataset.dtype} is not numeric")
     if not dataset.shape or math.prod(dataset.shape) == 0:
         raise SourceError(f"{name}: holds no rows (shape {dataset.shape})")
+    with _damage(name):
+        check_chunks(dataset, name)
     path, inner = str(dataset.file.filename), dataset.name.strip("/")
     reader = ForwardReader(_ChunkOpener(path, inner), name) if _is_one_stream(dataset) else None
     return Hdf5Source(

@@ -8,12 +8,15 @@ are taken raw and decoded by zlib, which lets other threads run.
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from typing import Any, Final
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from streamkm.errors import SourceError
 
 KNOWN_FILTERS: Final = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
 
@@ -22,6 +25,32 @@ def filters_of(dataset: h5py.Dataset) -> tuple[int, ...]:
     """Return the codes of a dataset's filters, in the order of writing."""
     plist = dataset.id.get_create_plist()
     return tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+
+
+def check_chunks(dataset: h5py.Dataset, name: str) -> None:
+    """Refuse chunks that are said to lie outside of the file, in one walk over their index.
+
+    HDF5 would take memory for them before it looks, or crash over an empty one.
+
+    Raises
+    ------
+    SourceError
+        If there is one.
+    """
+    if dataset.chunks is None:
+        return
+    whole = dataset.file.id.get_filesize()
+
+    def is_outside(chunk: Any) -> Any:
+        is_inside = 0 < chunk.size <= whole - chunk.byte_offset
+        return None if is_inside else chunk  # anything but None ends the walk
+
+    wrong = dataset.id.chunk_iter(is_outside)
+    if wrong is not None:
+        raise SourceError(
+            f"{name}: damaged or truncated; a chunk of {wrong.size} bytes at byte "
+            f"{wrong.byte_offset} in a file of {whole}"
+        )
 
 
 def read_rows(
@@ -59,6 +88,7 @@ def read_rows(
 def _read_chunk(
     dataset: h5py.Dataset, filters: tuple[int, ...], corner: tuple[int, ...]
 ) -> NDArray[Any] | None:
+    n_bytes = math.prod(dataset.chunks) * dataset.dtype.itemsize
     try:
         mask, raw = dataset.id.read_direct_chunk(corner)
     except (OSError, RuntimeError, ValueError):
@@ -67,7 +97,7 @@ def _read_chunk(
         return None
     for code in reversed(filters):
         if code == h5py.h5z.FILTER_DEFLATE:
-            raw = zlib.decompress(raw)
+            raw = zlib.decompressobj().decompress(raw, n_bytes + 1)
         else:
             size = dataset.dtype.itemsize
             raw = np.frombuffer(raw, np.uint8).reshape(size, -1).T.tobytes()

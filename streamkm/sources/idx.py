@@ -95,6 +95,6 @@ def open_source(locator: str) -> IdxSource:
     dimensions = struct.unpack(f">{n_dimensions}I", reader.read_at(4, 4 * n_dimensions).tobytes())
     stored = TYPES[magic[2]]
     if math.prod(dimensions) == 0:
-        raise SourceError(f"{name}: holds no values (dimensions {dimensions})")
+        raise SourceError(f"{name}: holds no values (dimensions {str(dimensions)[:100]})")
     check_promise(path, 4 + 4 * n_dimensions + math.prod(dimensions) * stored.itemsize)
     return IdxSource(path, dimensions, stored, reader)

@@ -101,6 +101,8 @@ def read_footer(path: str, wanted: Sequence[str], *, is_label: bool = False) -> 
             for g in groups
         ]
         rows = tuple(group.num_rows for group in groups)
+        if min(rows, default=0) < 0:
+            raise SourceError(f"{name}: damaged, a row group has {min(rows)} rows")
     return Footer(
         tuple(schema.names), fields, rows, max(stored, default=0), sum(stored),
         max(states, default=0),

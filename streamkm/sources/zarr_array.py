@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import zarr
@@ -21,6 +21,8 @@ from streamkm.sources.locators import split_member
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 Array = zarr.Array[Any]
+
+_PICKLE: Final = "pickle"  # numcodecs' codec that unpickles what it finds
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,8 @@ class ZarrSource:
                 count(bytes_read=rows.nbytes)
         except StreamKMError:
             raise
-        except (ValueError, RuntimeError) as error:
-            what = re.sub(r"\s+", " ", str(error))[:120]
+        except Exception as error:  # codecs raise whatever they like
+            what = re.sub(r"\s+", " ", str(error))[:120] or type(error).__name__
             raise StoreError(f"{self.name}: rows {start} to {stop}: damaged ({what})") from error
         count(bytes_decoded=rows.nbytes)
         return rows.reshape(stop - start, -1).astype(self.dtype, copy=False)
@@ -84,7 +86,19 @@ def from_array(array: Array, name: str = "zarr array") -> ZarrSource:
         raise SourceError(f"{name}: dtype {array.dtype} is not numeric")
     if array.ndim == 0 or math.prod(array.shape) == 0:
         raise SourceError(f"{name}: holds no rows (shape {array.shape})")
+    if min(array.shards or array.chunks) < 1:
+        raise SourceError(f"{name}: damaged, its chunks are {array.shards or array.chunks}")
+    if _PICKLE in _codecs_of(array):
+        raise SourceError(f"{name}: its chunks are pickles, which are not loaded; write it anew")
     return ZarrSource(array, name)
+
+
+def _codecs_of(array: Array) -> list[str]:
+    """Return the names of what decodes the chunks of format 2; that of format 3 has no pickles."""
+    if array.metadata.zarr_format == 3:
+        return []
+    codecs = (*(array.metadata.filters or ()), array.metadata.compressor)
+    return [codec.codec_id for codec in codecs if codec is not None]
 
 
 def open_source(locator: str) -> ZarrSource:
@@ -93,33 +107,47 @@ def open_source(locator: str) -> ZarrSource:
     name = Path(path).name
     if not is_url(path) and not Path(path).exists():
         raise FileNotFoundError(path)
-    node = _open(path)
-    if isinstance(node, zarr.Group):
-        if not member and not is_url(path):  # a URL cannot be listed everywhere
-            arrays = dict(node.arrays())
-            matrices = [key for key, array in arrays.items() if array.ndim >= 2]
-            member = "X" if "X" in arrays else matrices[0] if len(matrices) == 1 else ""
-        found = node.get(member or "X")
-        if not isinstance(found, zarr.Array):
-            held = "" if is_url(path) else f" that holds {', '.join(node.keys()) or 'nothing'}"
-            raise SourceError(f"{name}: a group{held}; say which array, as {name}:NAME")
-        node = found
+    try:
+        node = _open(path)
+        if isinstance(node, zarr.Group):
+            member, node = _member(node, member, path)
+    except StreamKMError:
+        raise
+    except Exception as error:  # Zarr raises whatever damaged metadata lead it to
+        raise SourceError(f"{path}: not a Zarr array or group{_why(error)}") from error
     return from_array(node, name + (f":{member}" if member else ""))
 
 
+def _member(group: zarr.Group, member: str, path: str) -> tuple[str, Array]:
+    """Return an array of a group: the one that is named, X, or the only matrix."""
+    if not member and not is_url(path):  # a URL cannot be listed everywhere
+        arrays = dict(group.arrays())
+        matrices = [key for key, array in arrays.items() if array.ndim >= 2]
+        member = "X" if "X" in arrays else matrices[0] if len(matrices) == 1 else ""
+    found = group.get(member or "X")
+    if not isinstance(found, zarr.Array):
+        name = Path(path).name
+        held = "" if is_url(path) else f" that holds {', '.join(group.keys()) or 'nothing'}"
+        raise SourceError(f"{name}: a group{held}; say which array, as {name}:NAME")
+    return member, found
+
+
 def _open(path: str) -> Array | zarr.Group:
-    try:
-        if not is_url(path):
-            return zarr.open(path, mode="r")
-        formats: dict[str, Literal[2, 3]] = {"zarr.json": 3, ".zarray": 2, ".zgroup": 2}
-        base = path.rstrip("/")
-        found = next((fmt for key, fmt in formats.items() if fetch(f"{base}/{key}")), None)
-        if found is None:
-            raise SourceError(
-                f"{path}: no Zarr array or group there; a folder of Parquet is parquet:{path}"
-            )
-        return zarr.open(open_store(path), mode="r", zarr_format=found)
-    except StreamKMError:
-        raise
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise SourceError(f"{path}: not a Zarr array or group") from error
+    if not is_url(path):
+        # Workers run in folders of their own, and a chunk that is not found there would be zeros.
+        return zarr.open(Path(path).absolute(), mode="r")
+    formats: dict[str, Literal[2, 3]] = {"zarr.json": 3, ".zarray": 2, ".zgroup": 2}
+    base = path.rstrip("/")
+    found = next((fmt for key, fmt in formats.items() if fetch(f"{base}/{key}")), None)
+    if found is None:
+        raise SourceError(
+            f"{path}: no Zarr array or group there; a folder of Parquet is parquet:{path}"
+        )
+    return zarr.open(open_store(path), mode="r", zarr_format=found)
+
+
+def _why(error: Exception) -> str:
+    """Say more than that nothing is there."""
+    if isinstance(error, FileNotFoundError):
+        return ""
+    return f" ({' '.join(str(error).split())[:120] or type(error).__name__})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any, Final, TypeVar
@@ -16,7 +16,7 @@ LEAST_READ_S: Final = 1e-3  # below it a read costs less than handing it over an
 
 
 def read_blocks(
-    read: Callable[[Any], T], blocks: Sequence[Any], *, may_lead: bool
+    read: Callable[[Any], T], blocks: Iterable[Any], *, may_lead: bool
 ) -> Generator[T, None, None]:
     """Yield what `read` gives for each block, in order.
 
@@ -38,8 +38,10 @@ def read_blocks(
     """
     pool: ThreadPoolExecutor | None = None
     coming: Future[tuple[T, Meter]] | None = None
+    waiting = iter(blocks)
+    block = next(waiting, None)
     try:
-        for number, block in enumerate(blocks):
+        while block is not None:
             if coming is None:
                 begin = time.perf_counter()
                 part = read(block)
@@ -50,11 +52,16 @@ def read_blocks(
                       read_s=meter.read_s, decode_s=meter.decode_s)  # fmt: skip
                 seconds = meter.read_s + meter.decode_s
                 coming = None  # it holds on to the rows
-            if may_lead and seconds > LEAST_READ_S and number + 1 < len(blocks):
-                pool = pool or ThreadPoolExecutor(1, "streamkm-read")
-                coming = pool.submit(copy_context().run, _apart, read, blocks[number + 1])
+            block = None
+            if may_lead and seconds > LEAST_READ_S:
+                block = next(waiting, None)
+                if block is not None:
+                    pool = pool or ThreadPoolExecutor(1, "streamkm-read")
+                    coming = pool.submit(copy_context().run, _apart, read, block)
             yield part
             del part  # before another one is waited for
+            if coming is None:
+                block = next(waiting, None)
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from streamkm.data.retry import retried
 from streamkm.errors import BadRowsError, SourceError
 from streamkm.kernels.moments import find_bad_rows
 from streamkm.metering import Meter, metered, reading
@@ -74,28 +76,30 @@ def read_group(group: Any, context: Any, consume: Consume) -> PassStats:
     Where reading takes time the next block is read while one is consumed:
     the seconds of both count, so that their sum may be more than went by.
     """
-    compute_s = 0.0
+    n_rows, compute_s = 0, 0.0
     weights: ColumnSource | None = getattr(context, "weights", None)
+    may_lead = can_read_ahead(context.source)
 
     def read(block: Any) -> tuple[int, Rows, F64 | None]:
         with reading():
-            rows = context.source.read(block.start, block.stop)
+            get = partial(context.source.read, block.start, block.stop)
+            rows = retried(get) if may_lead else get()  # a stream has moved on
             mass = None
             if weights is not None:
                 mass = read_weights(weights, block.start, block.stop)
         return block.start, rows, mass
 
-    may_lead = can_read_ahead(context.source)
     with (
         metered() as meter,
-        closing(read_blocks(read, list(group.blocks()), may_lead=may_lead)) as parts,
+        closing(read_blocks(read, group.blocks(), may_lead=may_lead)) as parts,
     ):
         for part in parts:
             begin = time.perf_counter()
             consume(*part)
             compute_s += time.perf_counter() - begin
+            n_rows += len(part[1])
             del part  # so that no third block is in memory
-    return PassStats.of(meter, group.n_rows, compute_s)
+    return PassStats.of(meter, n_rows, compute_s)
 
 
 def can_read_ahead(source: Any) -> bool:

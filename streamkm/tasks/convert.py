@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 from streamkm.data.permuted import FragmentLayout
 from streamkm.data.spec import MOST_DROPPED
 from streamkm.data.store import Array, chunk_file
-from streamkm.errors import StoreError
 from streamkm.kernels.hashing import permute
 from streamkm.kernels.moments import MomentsAccumulator, find_bad_rows
 from streamkm.kernels.select import SelectedRows
@@ -146,12 +146,9 @@ class _Filled:
     def read(self, start: int, stop: int) -> Rows:
         index = start // self._context.chunk_rows
         x, y = self._context.x, self._context.y
-        file = chunk_file(x, index)
-        if file.exists():
-            try:
+        if chunk_file(x, index).exists():
+            with suppress(ValueError, RuntimeError):  # damaged: it is written again
                 return np.asarray(x[start:stop])
-            except (ValueError, RuntimeError) as error:
-                raise StoreError(f"{file}: damaged ({error}); convert all rows anew") from error
         rows, classes = self._incoming(start, stop)
         refuse_bad_values(rows, start, self._context.feature_names)
         if y is not None and classes is not None:

@@ -15,9 +15,10 @@ from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.hashing import uniform_rows
 from streamkm.kernels.kept_rows import KeptAccumulator, KeptPass
-from streamkm.kernels.lloyd import Grids, Inertia, add_by_label, inertia_of
+from streamkm.kernels.lloyd import Grids, Inertia, inertia_of
 from streamkm.kernels.member_sums import MembersAccumulator
 from streamkm.kernels.members import Closing
+from streamkm.kernels.open_sum import add_labeled
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, read_group, refuse_bad
 from streamkm.tasks.sent import SentAccumulator, SentPass
@@ -102,7 +103,8 @@ def step(group: Any, context: FitContext) -> PassResult:
         sq_dist = np.empty(len(rows))
         labels = sums.add(rows, weights, sq_dist)
         refuse_bad(labels, start)
-        add_by_label(spread, sq_dist if weights is None else sq_dist * weights, labels)
+        squares = sq_dist if weights is None else sq_dist * weights
+        add_labeled(spread, squares[:, None], labels)
 
     stats = read_group(group, context, consume)
     return PassResult((sums.result(), spread), stats)

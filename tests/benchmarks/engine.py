@@ -20,7 +20,7 @@ import numpy as np
 import streamkm
 from streamkm.data.layout import plan_groups
 from streamkm.runtime import make_executor
-from streamkm.runtime.dask_cluster import local_cluster
+from streamkm.runtime.clusters import local_cluster
 from streamkm.tasks.base import PassResult, read_group
 from streamkm.typing import SourceInfo
 from tests.benchmarks.shared import head, row, run

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 
 import streamkm
 from streamkm.cluster import ALGORITHMS
@@ -41,15 +40,6 @@ def bits(model, store):
         model.inertia_,
         model.n_iter_,
     )
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 @pytest.fixture(params=ROWS)

@@ -258,7 +258,7 @@ PLACES = {
     "the last chunk": ("streamkm.conversion.appended.Appended.read", 8),
     "attributes": ("streamkm.conversion.staging.Staging.finalise", 1),
     "the last rename": ("streamkm.conversion.staging.put_in_place", 1),
-    "the exchange": ("streamkm.data.store._exchange", 1),
+    "the exchange": ("streamkm.data.exchange._exchange", 1),
     "the plan": ("pathlib.Path.unlink", None),
 }
 
@@ -278,7 +278,7 @@ def test_killed_at_any_place_it_ends_with_the_same_bytes(
     convert(parts[0], "x.zarr", target=target[0], chunk_rows=100)
     old = tree(Path("x.zarr"))
     if not can_exchange:
-        monkeypatch.setattr("streamkm.data.store._exchange", lambda a, b: False)
+        monkeypatch.setattr("streamkm.data.exchange._exchange", lambda a, b: False)
     path, nth = PLACES[place]
     owner, _, name = path.rpartition(".")
     try:
@@ -316,7 +316,7 @@ def test_killed_between_two_renames_the_old_store_comes_back(n_renames, monkeypa
     rows = rows_of(1000)
     convert(rows, "y.zarr", chunk_rows=100)
     convert(rows[:640], "x.zarr", chunk_rows=100)
-    monkeypatch.setattr("streamkm.data.store._exchange", lambda a, b: False)
+    monkeypatch.setattr("streamkm.data.exchange._exchange", lambda a, b: False)
     rename, seen = Path.rename, []
 
     def killing(self, target):

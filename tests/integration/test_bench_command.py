@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_a_quick_run_ends_with_tables_a_page_and_a_picture(run, monkeypatch):
     monkeypatch.setattr(contestants, "CONTESTANTS", (*contestants.CONTESTANTS, absent))
     monkeypatch.setattr(contestants, "PEERS", ("scikit-learn", "no-such-package"))
     status, out, err = run("bench", "--quick", "-o", "b.md", "--plot", "b.png")
-    assert status == 0, err
+    assert status == 0, err + out
     assert "Traceback" not in err
     page = Path("b.md").read_text()
     for text in (out, page):
@@ -31,7 +32,10 @@ def test_a_quick_run_ends_with_tables_a_page_and_a_picture(run, monkeypatch):
             assert said in text
     assert "```text\nstreamkm bench --quick -o b.md --plot b.png\n```" in page
     assert f"streamkm {streamkm.__version__}, numpy {np.__version__}" in page
-    assert Path("b.png").read_bytes().startswith(b"\x89PNG")
+    # Beside other work a pass may be lost in the noise; then there is nothing to draw.
+    has_ratios = re.search(r"^ *(streamkm|scikit-learn, elkan).*\d×", out, re.MULTILINE)
+    assert Path("b.png").exists() == bool(has_ratios), out
+    assert not has_ratios or Path("b.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_store_is_streamed_and_its_bytes_are_counted(run, rng):

@@ -245,7 +245,7 @@ def test_a_folder_in_which_a_store_grows_is_not_data(store, run):
     ):
         status, _, err = run(*words)
         assert status == 1
-        assert "was not finished" in err
+        assert "is not finished" in err
 
 
 def test_a_fit_without_a_seed_can_be_repeated(store, run):

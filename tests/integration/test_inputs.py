@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dask.array as da
 import h5py
 import numpy as np
@@ -134,6 +136,19 @@ def test_a_cluster_takes_arrays_and_refuses_what_its_workers_cannot_see(rows):
 @pytest.mark.filterwarnings(
     "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+def test_a_relative_path_means_the_same_to_workers_in_other_folders(client, rows):
+    """A chunk of Zarr that a worker does not find would be zeros, not an error."""
+    zarr.create_array("x.zarr", data=rows, chunks=(100, rows.shape[1]))
+    folders = client.run(lambda: __import__("os").getcwd())
+    assert str(Path.cwd()) not in folders.values()
+    whole = KMeans(4, random_state=0, executor="serial").fit(rows)
+    model = KMeans(4, random_state=0, executor=DistributedExecutor(client=client)).fit("x.zarr")
+    assert model.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
+    np.save("x.npy", rows)
+    with pytest.raises(ClusterError, match="under the same path"):
+        model.fit("x.npy")
+
+
 def test_a_scheduler_without_workers_says_how_to_start_some(rows, monkeypatch):
     monkeypatch.setattr("streamkm.runtime.dask_cluster.CONNECT_S", 1)
     with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:

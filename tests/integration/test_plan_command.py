@@ -40,6 +40,7 @@ def test_the_command_says_it(store, run):
     facts = json.loads(out)
     assert status == 0
     assert (facts["rows"], facts["features"]) == (40_000, 8)
+    assert 0 < facts["planned_peak_bytes"] <= facts["limit_bytes"]
     assert facts["faster"]
     status, out, _ = run("plan", "x.zarr", "-k", "5")
     assert status == 0

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +110,8 @@ def s3(folder):
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    # What an earlier server of this process held is still there.
+    urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

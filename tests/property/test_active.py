@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 
 import streamkm
 from streamkm import KMeans
-from streamkm.cluster import passes as passes_module
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.active_rows import BINS, ActiveAccumulator, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import prepare
@@ -38,20 +35,6 @@ DATA = {
     "far away": lambda rng: rng.normal(size=(5000, 4)) + 1e7,
     "sorted": lambda rng: np.sort(blobs(rng), axis=0),
 }
-
-
-@pytest.fixture
-def tight(monkeypatch):
-    """A cache that holds a share of the rows, whatever memory there is."""
-
-    def plan(limit, *args, **more):
-        full = plan_memory(limit, *args, **more)
-        return replace(full, cache_bytes=int(cache["share"] * more["data_bytes"]))
-
-    cache = {"share": 0.0}
-    plan_memory = passes_module.plan_memory
-    monkeypatch.setattr(passes_module, "plan_memory", plan)
-    return lambda share: cache.update(share=share)
 
 
 def bits(model):
@@ -129,8 +112,8 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
         rest = room[~is_held & (labels == k)]
         if not len(rest):
             assert found.room[k] == np.inf
-        else:  # told low by no more than the rounding of float32
-            assert rest.min() - 1e-5 <= found.room[k] <= rest.min()
+        else:  # told low by no more than the rounding of float32: 2e-6 of a square, two distances
+            assert rest.min() - 3e-5 <= found.room[k] <= rest.min()
     for part, (a, b) in zip(found.held, ((0, cut), (cut, 400)), strict=False):
         if part.rows is not None and share < 1.0 and len(found.held) == 2:
             lasts = (room / pace[labels])[a:b]

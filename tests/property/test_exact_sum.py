@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamkm.kernels.binned_sum import BinnedSum, add_column
-from streamkm.kernels.exact_sum import (
-    FLUSH_ROWS,
-    ExactSum,
-    add_rows,
-    float_grid,
-    flush,
-    integer_grid,
-    rounders,
-    sum_rows,
-)
+from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
+from streamkm.kernels.open_sum import FLUSH_ROWS, add_labeled, sum_rows
 
 heavy_tails = st.builds(
     lambda mantissa, exponent: mantissa * 10.0**exponent,
@@ -137,8 +129,5 @@ def test_counts_pass_two_to_the_forty_without_overflow():
 def test_rows_with_a_negative_label_are_left_out():
     grid = float_grid(np.array([4.0]))
     total = ExactSum.zeros((1, 1), grid)
-    scratch = np.zeros(total.limbs.shape)
-    labels = np.array([0, -1, 0], np.int32)
-    add_rows(column([1.0, 2.0, 4.0]), 3, labels, scratch, rounders(grid))
-    flush(scratch, total.limbs, grid)
+    add_labeled(total, column([1.0, 2.0, 4.0]), np.array([0, -1, 0], np.int32))
     assert total.value()[0, 0] == 5.0

@@ -50,6 +50,18 @@ def test_inertia_never_rises(seed, n_clusters, dtype):
     assert model.inertia_ == pytest.approx(float64_inertia(X, model), rel=1e-11)
 
 
+@given(st.integers(0, 2**31), st.integers(1, 3), st.sampled_from(["u1", "f4"]), st.booleans())
+def test_labels_are_those_of_the_final_centers(seed, n_init, dtype, is_stopped):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(100, 30, (300, 3)).clip(0, 255).astype(dtype)
+    model = KMeans(
+        5, n_init=n_init, random_state=seed, tol=0, max_iter=3 if is_stopped else 300
+    ).fit(X, like=X[:5].astype("f8"))
+    sq_dist = ((X[:, None].astype("f8") - model.cluster_centers_) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(model.labels_, sq_dist.argmin(axis=1))
+    assert model.labels_.dtype == np.int32
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_the_same_fixed_point_as_scikit_learn(dtype, rng):
     X = np.concatenate([rng.normal(size=(300, 5)) + 4 * i for i in range(4)]).astype(dtype)

@@ -7,6 +7,7 @@ from streamkm.data.layout import (
     MAX_GROUPS,
     TASK_PRODUCTS,
     block_rows_for,
+    deal,
     default_chunk_rows,
     plan_groups,
     shared_block_rows,
@@ -57,3 +58,20 @@ def test_rows_in_memory_are_cut_into_a_few_blocks_a_worker(n_rows, row_products,
     n_blocks = -(-n_rows // rows)
     assert 1 <= n_blocks <= 4 * n_workers
     assert n_blocks == 1 or n_rows * row_products >= n_blocks * TASK_PRODUCTS
+
+
+@given(st.integers(1, 500), st.integers(1, 60), st.data())
+def test_hands_take_every_row_once_whoever_is_first(n_rows, block_rows, data):
+    groups = plan_groups(n_rows, 8, block_rows)
+    hands = deal(groups, data.draw(st.integers(1, 5)))
+    taking = [hand.blocks() for hand in hands]
+    rows = []
+    while taking:
+        which = data.draw(st.integers(0, len(taking) - 1))
+        block = next(taking[which], None)
+        if block is None:
+            del taking[which]
+        else:
+            rows += range(block.start, block.stop)
+    assert sorted(rows) == list(range(n_rows))
+    assert sum(hand.n_rows for hand in hands) == n_rows

@@ -30,7 +30,7 @@ def record(n_iter, inertia, *, stage="assign", seconds=2.0, n_rows=100, **more):
 
 def view(history, *, run=None, progress=None, result=None, idle_s=0.0):
     run = {"algorithm": "kmeans", "parameters": {"n_clusters": 3, "max_iter": 10}, **(run or {})}
-    return RunView(Path("run"), run, history, progress, result, idle_s)
+    return RunView(Path("run"), run, history, progress, result, idle_s, is_locked=False)
 
 
 def dots(line):

@@ -1,0 +1,77 @@
+"""Ctrl-C and SIGTERM: a command that is stopped says how to go on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+TERMINATED = 143  # 128 + SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what job schedulers send before they kill."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end a block as Ctrl-C does; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Terminated
+
+
+def advice(words: Sequence[str]) -> str:
+    """Say how the command that was stopped goes on.
+
+    Parameters
+    ----------
+    words
+        Of the command line.
+    """
+    command = words[0] if words else ""
+    if command in ("convert", "predict", "transform"):
+        return "the same command goes on where it stopped"
+    if command not in ("fit", "resume", "sweep"):
+        return "nothing is left half done: run it again"
+    run = going_on(words)
+    return run or "nothing of it was kept: with --run DIR every pass leaves a checkpoint"
+
+
+def going_on(words: Sequence[str]) -> str:
+    """Say which command goes on with a run directory; nothing where the words name none."""
+    from streamkm.cluster.rundir import RunDir  # NumPy's import is not every command's to pay
+
+    command = words[0] if words else ""
+    run = words[1] if command == "resume" and len(words) > 1 else _value_of("--run", words)
+    if not run or command not in ("fit", "resume", "sweep"):
+        return ""
+    if command == "sweep":
+        return "the same command goes on from the last pass of each fit"
+    if RunDir(Path(run)).peek() is None:
+        return "the same command begins it again: no pass had ended"
+    return f"go on from its last pass with: streamkm resume {quote(run)}"
+
+
+def _value_of(option: str, words: Sequence[str]) -> str:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return ""

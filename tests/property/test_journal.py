@@ -1,0 +1,265 @@
+"""A pass that was killed in its middle goes on: to the same bits, and over the rest alone."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streamkm
+from streamkm import KMeans
+from streamkm.cluster import ALGORITHMS
+from streamkm.cluster.journal import Journal, mark_of, without
+from streamkm.cluster.parts import KINDS, pack, unpack
+from streamkm.data.layout import Group
+from streamkm.runtime.dask_cluster import DistributedExecutor
+from streamkm.runtime.events import GroupDone, PassStarted
+from streamkm.runtime.serial import SerialExecutor
+from streamkm.tasks.base import PassResult, PassStats
+from streamkm.tasks.fit import FitContext
+from tests.helpers import heavy_tailed
+
+ALWAYS = 1e-9  # seconds: every leg is written
+KNOWN = {row.name: row.load() for row in ALGORITHMS}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Return what fits until a certain part is written, and says how many parts there were."""
+    write = Journal._write
+
+    def call(model, X, moment, **more):
+        n_written = 0
+
+        def written(self, *arguments):
+            nonlocal n_written
+            result = write(self, *arguments)
+            n_written += 1
+            if n_written == moment:
+                raise Killed
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "_write", written)
+            with suppress(Killed):
+                model.fit(X, **more)
+        return n_written
+
+    return call
+
+
+def parameters_of(name):
+    wanted = {"n_clusters": 12, "n_init": 2, "random_state": 5, "tol": 0.0, "max_iter": 6,
+              "refine_passes": 3, "n_landmarks": 40, "batch_size": 500, "batches": "nested",
+              "init_size": 900}  # fmt: skip
+    known = KNOWN[name]().get_params()
+    return {key: value for key, value in wanted.items() if key in known}
+
+
+def bits(model):
+    arrays = (model.cluster_centers_, model.cluster_sizes_, np.array(model.inertia_))
+    return [array.tobytes() for array in arrays], model.n_iter_
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_pass_killed_anywhere_goes_on_to_the_same_bits(name, weighted, killed):
+    rows = heavy_tailed(6000, 5)
+    streamkm.convert(rows, "x.zarr", chunk_rows=150)
+    more = {"sample_weight": np.arange(6000) % 7} if weighted else {}
+    settings = parameters_of(name)
+    whole = KNOWN[name](**settings, executor="serial").fit("x.zarr", **more)
+
+    def make(executor, limit=None):
+        circumstances = {"run_dir": "run", "checkpoint_every_s": ALWAYS}
+        return KNOWN[name](**settings, **circumstances, executor=executor, memory_limit=limit)
+
+    n_parts = killed(make("threads"), "x.zarr", None, **more)
+    moments = random.Random(name).sample(range(1, n_parts + 1), 3)
+    for moment, other in zip(moments, ("serial", "threads", "serial"), strict=True):
+        for file in Path("run").iterdir():
+            file.unlink()
+        assert killed(make("threads"), "x.zarr", moment, **more) == moment
+        assert list(Path("run").glob("pass-*.npz"))
+        killed(make(other, "700 MiB"), "x.zarr", 1, **more)  # and once more, elsewhere
+        model = make(other, "700 MiB").fit("x.zarr", **more)
+        assert bits(model) == bits(whole)
+        assert not list(Path("run").glob("pass-*.npz"))
+
+
+def test_workers_go_on_with_what_threads_began_and_the_reverse(client, killed):
+    streamkm.convert(heavy_tailed(20_000, 5), "x.zarr", chunk_rows=500)
+    path = str(Path("x.zarr").absolute())
+    settings = {**parameters_of("kmeans"), "init": "random", "checkpoint_every_s": ALWAYS}
+    whole = KMeans(**settings, executor="serial").fit(path)
+    cluster = DistributedExecutor(client=client)
+    for number, (first, then) in enumerate([("threads", cluster), (cluster, "threads")]):
+        run = f"run{number}"
+        assert killed(KMeans(**settings, executor=first, run_dir=run), path, 14) == 14
+        model = KMeans(**settings, executor=then, run_dir=run).fit(path)
+        assert bits(model) == bits(whole)
+
+
+def test_what_was_done_is_not_gone_through_again(killed, monkeypatch):
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=150)
+    settings = {**parameters_of("kmeans"), "init": "random", "checkpoint_every_s": ALWAYS}
+    whole = KMeans(**settings, executor=SerialExecutor()).fit("x.zarr")
+    heard, done = [], []
+    killed(KMeans(**settings, executor="serial", run_dir="run"), "x.zarr", 20)
+
+    map_merge = SerialExecutor.map_merge
+
+    def counted(self, fn, groups, context):
+        done.append(sum(group.n_rows for group in groups))
+        return map_merge(self, fn, groups, context)
+
+    monkeypatch.setattr(SerialExecutor, "map_merge", counted)
+    listening = SerialExecutor()
+    listening.listener = heard.append
+    model = KMeans(**settings, executor=listening, run_dir="run").fit("x.zarr")
+    assert isinstance(heard[0], PassStarted)
+    assert isinstance(heard[1], GroupDone)
+    first = heard[1].n_rows
+    assert 0 < first < 6000
+    assert bits(model) == bits(whole)
+    assert sum(done) % 6000 == 6000 - first
+    assert [r["n_rows"] for r in model.history_] == [6000] * len(whole.history_)
+
+
+def test_rows_that_were_held_are_held_again(killed, tight, rng):
+    """The active set begins anew after a pass that was done in two halves."""
+    centers = rng.uniform(-6, 6, (8, 6))
+    rows = centers[rng.integers(8, size=6000)] + 4.0 * rng.normal(size=(6000, 6))
+    streamkm.convert(rows.astype("f4"), "x.zarr", chunk_rows=150)
+    settings = {"n_clusters": 8, "random_state": 3, "init": "random", "tol": 0, "max_iter": 40}
+    whole = KMeans(**settings, algorithm="lloyd", executor="serial").fit("x.zarr")
+    tight(0.3)
+    settings["checkpoint_every_s"] = ALWAYS
+    model = KMeans(**settings, run_dir="all", executor="threads")
+    n_parts = killed(model, "x.zarr", None)
+    assert sum(record["n_rows"] < 6000 for record in model.history_) > 3
+    for moment in random.Random(1).sample(range(2, n_parts), 5):
+        run = f"run{moment}"
+        model = KMeans(**settings, run_dir=run, executor="threads")
+        assert killed(model, "x.zarr", moment) == moment
+        assert bits(model.fit("x.zarr")) == bits(whole)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "of other centers"])
+def test_a_damaged_part_is_done_again(damage, killed):
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=150)
+    settings = {**parameters_of("kmeans"), "init": "random", "checkpoint_every_s": ALWAYS}
+    whole = KMeans(**settings, executor="serial").fit("x.zarr")
+    killed(KMeans(**settings, executor="serial", run_dir="run"), "x.zarr", 14)
+    parts = sorted(Path("run").glob("pass-*.npz"))
+    content = parts[0].read_bytes()
+    if damage == "of other centers":
+        killed(KMeans(**{**settings, "random_state": 6}, run_dir="other"), "x.zarr", 14)
+        new = sorted(Path("other").glob("pass-*.npz"))[0].read_bytes()
+    else:
+        flipped = bytes([*content[:500], content[500] ^ 64, *content[501:]])
+        new = {"cut": content[:900], "flipped": flipped, "empty": b"", "text": b"hello"}[damage]
+    assert new != content
+    parts[0].write_bytes(new)
+    others = [part.read_bytes() for part in parts[1:]]
+    killed(KMeans(**settings, executor="serial", run_dir="run"), "x.zarr", 1)
+    assert [part.read_bytes() for part in parts[1:]] == others
+    model = KMeans(**settings, executor="serial", run_dir="run").fit("x.zarr")
+    assert bits(model) == bits(whole)
+
+
+def test_without_a_run_directory_or_in_short_passes_nothing_is_written(killed):
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=150)
+    settings = parameters_of("kmeans")
+    assert killed(KMeans(**settings, checkpoint_every_s=ALWAYS), "x.zarr", None) == 0
+    assert killed(KMeans(**settings, run_dir="run"), "x.zarr", None) == 0
+
+
+@given(st.data())
+def test_what_is_left_of_groups_is_what_was_not_done(data):
+    edges = sorted(data.draw(st.sets(st.integers(0, 60), min_size=2, max_size=12)))
+    groups = [Group(i, a, b, 5) for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))]
+    cuts = sorted(data.draw(st.sets(st.integers(0, 60), max_size=8)))
+    done = list(zip(cuts[::2], cuts[1::2], strict=False))
+    left = [i for group in without(groups, done) for i in range(group.start, group.stop)]
+    gone = {i for a, b in done for i in range(a, b)}
+    assert left == [i for i in range(edges[0], edges[-1]) if i not in gone]
+    whole = {(block.start, block.stop) for group in groups for block in group.blocks()}
+    kept = {
+        (block.start, block.stop) for group in without(groups, done) for block in group.blocks()
+    }
+    assert {(a, b) for a, b in whole if not gone & set(range(a, b))} <= kept
+
+
+def test_every_kind_of_result_comes_back_as_it_was(killed, monkeypatch):
+    seen = {}
+
+    def keep(about, result):
+        content = pack(about, result)
+        again = unpack(content)
+        assert again[0]["mark"] == about["mark"]
+        assert [tuple(both) for both in again[0]["ranges"]] == about["ranges"]
+        assert repr(again[1]) == repr(result)
+        assert pack(about, again[1]) == content
+        _collect(result, seen)
+        return content
+
+    monkeypatch.setattr("streamkm.cluster.journal.pack", keep)
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=150)
+    for name, init in (("kmeans", "k-means||"), ("bisecting", "random"), ("spectral", None)):
+        parameters = parameters_of(name) | ({"init": init, "max_iter": 2} if init else {})
+        model = KNOWN[name](
+            **parameters, run_dir=name, checkpoint_every_s=ALWAYS, executor="serial"
+        )
+        killed(model, "x.zarr", None)
+    assert set(seen) == set(KINDS)
+
+
+def _collect(value, seen):
+    if isinstance(value, tuple):
+        for part in value:
+            _collect(part, seen)
+    elif type(value).__name__ in KINDS:
+        seen[type(value).__name__] = True
+        for name in value.__dataclass_fields__:
+            _collect(getattr(value, name), seen)
+
+
+def test_a_result_of_no_known_kind_is_refused():
+    content = pack({}, PassResult((1.0,), PassStats()))
+    assert unpack(content)[1] == PassResult((1.0,), PassStats())
+    with pytest.raises(KeyError):
+        pack({}, PassResult((Path(),), PassStats()))
+    forged = content.replace(b'"kind": "PassStats"', b'"kind": "PassStatz"')
+    with pytest.raises(BadZipFile, match="CRC"):
+        unpack(forged)
+
+
+def test_a_mark_is_of_what_is_computed_and_not_of_where():
+    def context(centers, source):
+        return FitContext(source, None, (centers,), frame=None, grids=None)
+
+    centers = np.arange(6.0).reshape(3, 2)
+    one = mark_of(test_a_mark_is_of_what_is_computed_and_not_of_where, context(centers, "a"))
+    assert one == mark_of(
+        test_a_mark_is_of_what_is_computed_and_not_of_where, context(centers.copy(), "b")
+    )
+    moved = centers.copy()
+    moved[0, 0] = 1e-300
+    others = [moved, centers.reshape(2, 3), centers.astype("f4")]
+    marks = {
+        mark_of(test_a_mark_is_of_what_is_computed_and_not_of_where, context(c, "a"))
+        for c in others
+    }
+    assert len(marks | {one}) == 4
