@@ -63,12 +63,12 @@ def run(capsys):
 
 @pytest.fixture(scope="module")
 def client():
-    """A client of a local cluster of two workers."""
+    """A client of a local cluster of two workers, for those who name it: others do not run on it."""
     from distributed import Client, LocalCluster
 
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
