@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamkm.cluster.bisecting import BisectingKMeans
-    from streamkm.cluster.coreset import Coreset, make_coreset
+    from streamkm.cluster.coreset import Coreset
+    from streamkm.cluster.coreset_pass import make_coreset
     from streamkm.cluster.kmeans import KMeans
     from streamkm.cluster.minibatch import MiniBatchKMeans
     from streamkm.cluster.model import load_model
@@ -54,7 +55,7 @@ _LAZY = {
     "KMeans": "streamkm.cluster.kmeans",
     "StreamKM": "streamkm.cluster.streamkm",
     "Coreset": "streamkm.cluster.coreset",
-    "make_coreset": "streamkm.cluster.coreset",
+    "make_coreset": "streamkm.cluster.coreset_pass",
     "MiniBatchKMeans": "streamkm.cluster.minibatch",
     "SpectralClustering": "streamkm.cluster.spectral",
     "load_model": "streamkm.cluster.model",

@@ -63,7 +63,7 @@ def run(capsys):
 
 @pytest.fixture(scope="module")
 def client():
-    """A client of a local cluster of two workers, for those who name it: others do not run on it."""
+    """A client of a cluster of two workers, for those who name it: others do not run on it."""
     from distributed import Client, LocalCluster
 
     with (

@@ -31,7 +31,7 @@ ARGUMENTS = (
 def coreset_command() -> Any:
     """Return the command, its options those of `make_coreset`."""
     from streamkm.cli.fit import refuse_taken
-    from streamkm.cluster.coreset import make_coreset
+    from streamkm.cluster.coreset_pass import make_coreset
 
     def body(
         store: str, out: Path, overwrite: bool = False, running: Running = Running(),  # noqa: B008

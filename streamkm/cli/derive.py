@@ -16,9 +16,11 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from cyclopts import Parameter, Token
 
 SHORT: Final = {"n_clusters": "-k"}
+NAMES: Final = {"run_dir": "--run"}
 # What a command line can say where the library takes anything.
 PLAIN: Final[dict[str, Any]] = {
     "random_state": int | None,
+    "run_dir": Path | None,
     "src": str,
     "store": Path,
     "target": str | None,
@@ -57,6 +59,7 @@ def derived_parameters(
         if float in get_args(hint) and words_of(hint):
             converter = word_or_number
         settings = Parameter(
+            name=NAMES.get(parameter.name),
             help=helps.get(parameter.name),
             alias=names or None,
             negative=None if parameter.default is True else (),

@@ -12,6 +12,12 @@ from typing import Any
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 TERMINATED = 143  # 128 + SIGTERM
+# Commands that go on by being given again with their --run, and from where.
+REPEATED = {
+    "sweep": "the last pass of each fit",
+    "score": "what long passes had found",
+    "coreset": "its last part",
+}
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,10 +53,10 @@ def advice(words: Sequence[str]) -> str:
     command = words[0] if words else ""
     if command in ("convert", "predict", "transform"):
         return "the same command goes on where it stopped"
-    if command not in ("fit", "resume", "sweep"):
+    if command not in ("fit", "resume", *REPEATED):
         return "nothing is left half done: run it again"
     run = going_on(words)
-    return run or "nothing of it was kept: with --run DIR every pass leaves a checkpoint"
+    return run or "nothing of it was kept: with --run DIR it leaves checkpoints"
 
 
 def going_on(words: Sequence[str]) -> str:
@@ -59,10 +65,10 @@ def going_on(words: Sequence[str]) -> str:
 
     command = words[0] if words else ""
     run = words[1] if command == "resume" and len(words) > 1 else _value_of("--run", words)
-    if not run or command not in ("fit", "resume", "sweep"):
+    if not run or command not in ("fit", "resume", *REPEATED):
         return ""
-    if command == "sweep":
-        return "the same command goes on from the last pass of each fit"
+    if command in REPEATED:
+        return f"the same command goes on from {REPEATED[command]}"
     if RunDir(Path(run)).peek() is None:
         return "the same command begins it again: no pass had ended"
     return f"go on from its last pass with: streamkm resume {quote(run)}"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from streamkm.metrics.scores import Scores
 
+MAP = "map"  # in the run directory: that of the rows whose labels decide
+
 
 def score(
     model: Path, store: str, *,
@@ -24,6 +26,8 @@ def score(
     map_from: str | None = None,
     map_target: str | None = None,
     per_cluster: Annotated[bool, Parameter(negative=())] = False,
+    run: Path | None = None,
+    checkpoint_every_s: float = 300.0,
     running: Running = Running(),  # noqa: B008
 ) -> None:  # fmt: skip
     """Judge a model on rows: its fit, how far clusters are apart, and labels where there are any.
@@ -45,6 +49,11 @@ def score(
         Labels of that store, where they are not in it.
     per_cluster
         Show every cluster too; --json always holds them.
+    run
+        Folder in which passes that last long leave what they found; killed, the same
+        command goes on from there.
+    checkpoint_every_s
+        Seconds after which they do.
     """
     from streamkm.cluster.rows import as_rows
     from streamkm.metrics.evaluation import evaluate
@@ -52,10 +61,14 @@ def score(
     if map_from is not None and target is None and as_rows(store).labels is None:
         raise SourceError(f"{store} has no labels that a map could be right about; give --target")
     with session(running, "score") as current:
-        options: Any = {"executor": current.executor, "memory_limit": current.memory_limit}
-        scores = evaluate(model, store, target, **options)
+        options: Any = {
+            "executor": current.executor, "memory_limit": current.memory_limit,
+            "checkpoint_every_s": checkpoint_every_s,
+        }  # fmt: skip
+        scores = evaluate(model, store, target, run_dir=run, **options)
         mapped = None
         if map_from is not None:
+            options["run_dir"] = run / MAP if run is not None else None
             mapped = _mapped(scores, model, (map_from, map_target), options)
         current.facts = {
             "model": str(model),

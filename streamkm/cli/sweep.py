@@ -40,8 +40,10 @@ TEXTS = {
     "run": "Folder for checkpoints; the same command goes on from them.",
 }
 # KMeans has an `algorithm` of its own, of the same bits; here it says which estimator is swept.
-SKIPPED = ("n_clusters", "random_state", "executor", "memory_limit", "run_dir",
-           "checkpoint_every_s", "half_life", "time_unit", "algorithm")  # fmt: skip
+SKIPPED = (
+    "n_clusters", "random_state", "executor", "memory_limit", "run_dir", "half_life", "time_unit",
+    "algorithm",
+)  # fmt: skip
 
 
 def numbers(hint: Any, tokens: Sequence[Token]) -> list[int]:

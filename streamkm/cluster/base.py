@@ -145,11 +145,14 @@ class Clusterer(Fitted, ABC):
         with taken(self.run_dir) as run:
             seed = self.seed_ = self._seed()
             self.fingerprint_ = data
+            every_s, about = self.checkpoint_every_s, f"{data} {weights}"
+            if run is not None:
+                passes.journal = run.look_journal(every_s, about)
             self.look(passes)
             if run is not None:
                 own = {"_like": None if old is None else to_json(old), "_about": facts_of(rows)}
                 run.begin({**self._identity(rows, seed, weights), **own})
-                passes.journal = run.journal(self.checkpoint_every_s) if passes.may_hold else None
+                passes.journal = run.journal(every_s, about)
             with shown(passes.executor, run):
                 states = self._states(passes, seed, run)
                 self.sample_shape_ = () if self.columns is not None else rows.info.sample_shape

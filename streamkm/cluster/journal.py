@@ -25,9 +25,11 @@ from streamkm.data.atomic import write_atomically, writing
 from streamkm.data.layout import Group
 from streamkm.tasks.base import PassResult
 
+PASSES: Final = "pass"
 MOST_LEGS: Final = 64
 WORTH: Final = 8  # an end of a pass is written where the pass took this share of the time
-CIRCUMSTANCES: Final = frozenset(("source", "weights", "kept"))  # of a context: change no bit
+# Of a context: what changes no bit, and columns, which a journal is told of.
+CIRCUMSTANCES: Final = frozenset(("source", "weights", "kept", "classes"))
 
 Work = Callable[[Any, Sequence[Any], Any], PassResult]
 # What to make of a leg's parts before they are merged and written.
@@ -43,17 +45,21 @@ class Journal:
         Of the run.
     every_s
         Seconds after which what was found is written.
+    about
+        What tells the rows, and all columns beside them, from others.
+    name
+        Of its files.
     """
 
-    def __init__(self, folder: Path, every_s: float) -> None:
-        self.folder, self.every_s = folder, every_s
+    def __init__(self, folder: Path, every_s: float, about: str = "", name: str = PASSES) -> None:
+        self.folder, self.every_s, self.about, self.name = folder, every_s, about, name
         self._number = 0
         self._legs: list[list[Group]] | None = None
 
     def forget(self) -> None:
         """Begin to count anew: there is a checkpoint."""
         self._number = 0
-        for file in self.folder.glob("pass-*.npz"):
+        for file in self.folder.glob(f"{self.name}-*.npz"):
             file.unlink(missing_ok=True)
 
     def is_begun(self) -> bool:
@@ -63,7 +69,7 @@ class Journal:
     def run(
         self, work: Work, task: Any, groups: Sequence[Group], context: Any, *,
         n_workers: int, settle: Settle | None, most_legs: int = MOST_LEGS,
-        tell: Callable[[int], None],
+        tell: Callable[[int], None], agree: Callable[[int], int] = int,
     ) -> PassResult:  # fmt: skip
         """Run a pass, or what is left of it.
 
@@ -82,9 +88,11 @@ class Journal:
             As many as the caller can tell apart.
         tell
             Called with the number of rows that are done already.
+        agree
+            Called with a number of legs; returns one that suits all who share the pass.
         """
         self._number += 1
-        mark = mark_of(task, context)
+        mark = mark_of(task, context, self.about)
         found, done = self._load(mark, groups[-1].stop)
         if done:
             tell(sum(stop - start for start, stop in done))
@@ -92,7 +100,7 @@ class Journal:
         if settle is not None and not done and self._legs is not None:
             legs: Any = self._legs
         else:
-            legs = self._cut(left, n_workers, most_legs)
+            legs = self._cut(left, n_workers, most_legs, agree)
         gone: list[list[Group]] = []
         for number, leg in enumerate(legs):
             result = work(task, leg, context)
@@ -110,7 +118,9 @@ class Journal:
             found.append(self._write(mark, pending) if is_long else pending.merged())
         return PassResult.merge_all(found)
 
-    def _cut(self, groups: list[Group], n_workers: int, most: int) -> Iterator[list[Group]]:
+    def _cut(
+        self, groups: list[Group], n_workers: int, most: int, agree: Callable[[int], int]
+    ) -> Iterator[list[Group]]:
         """Yield a few groups to measure by, then the others in legs that last long enough."""
         if not groups:
             return
@@ -124,17 +134,17 @@ class Journal:
         rest = [group for i, group in enumerate(groups) if i % step]
         pace = (time.monotonic() - begin) / _n_rows(first)
         wanted = int(pace * _n_rows(rest) / self.every_s)
-        n_legs = max(min(wanted, most - 1, len(rest) // max(n_workers, 1)), 1)
+        n_legs = min(max(agree(min(wanted, len(rest) // max(n_workers, 1))), 1), most - 1)
         for j in range(n_legs):
             yield rest[j::n_legs]
 
     def _files(self, number: int) -> Iterator[Path]:
-        return self.folder.glob(f"pass-{number:04d}-*.npz")
+        return self.folder.glob(f"{self.name}-{number:04d}-*.npz")
 
     def _write(self, mark: str, pending: _Pending) -> PassResult:
         result = pending.merged()
         content = pack({"mark": mark, "ranges": pending.ranges}, result)
-        names = (f"pass-{self._number:04d}-{i:04d}.npz" for i in count())
+        names = (f"{self.name}-{self._number:04d}-{i:04d}.npz" for i in count())
         free = next(name for name in names if not (self.folder / name).exists())
         with writing(self.folder):
             write_atomically(self.folder / free, content)
@@ -199,9 +209,9 @@ def without(groups: Sequence[Group], done: Sequence[tuple[int, int]]) -> list[Gr
     return left
 
 
-def mark_of(task: Any, context: Any) -> str:
+def mark_of(task: Any, context: Any, about: str = "") -> str:
     """Return a digest of what a pass computes: of its task and its context, less circumstances."""
-    digest = blake2b(f"{task.__module__}.{task.__name__}".encode(), digest_size=16)
+    digest = blake2b(f"{task.__module__}.{task.__name__}|{about}".encode(), digest_size=16)
     _feed(digest, context)
     return digest.hexdigest()
 

@@ -11,7 +11,8 @@ from typing import Any, Final, Self
 import numpy as np
 
 from streamkm.cluster.arguments import weights_of
-from streamkm.cluster.coreset import SIZE_PER_CLUSTER, Coreset
+from streamkm.cluster.coreset import Coreset
+from streamkm.cluster.coreset_pass import SIZE_PER_CLUSTER
 from streamkm.cluster.coreset_stream import CoresetStream
 from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.kmeans import KMeans
@@ -187,12 +188,6 @@ def plan_blocks(rows: RowSource) -> Iterator[Block]:
     step = block_rows_for(n_rows, row_bytes, unit, MAX_BLOCK_BYTES)
     for start in range(0, n_rows, step):
         yield Block(start, min(start + step, n_rows))
-
-
-def unsolved(n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
-    """Return the state of a pass that has taken in `done` parts."""
-    nothing = np.empty((0, n_features)), np.zeros(0, np.int64)
-    return FitState(*nothing, extra={**arrays, "done": np.array([done])})
 
 
 def frame_of(extra: Mapping[str, Any], view: View, metric: str) -> Frame:

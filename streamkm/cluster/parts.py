@@ -1,4 +1,4 @@
-"""What the tasks of a fit return as bytes, and back: an archive of arrays without pickles."""
+"""What tasks return as bytes, and back: an archive of arrays without pickles."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any, Final
 import numpy as np
 
 from streamkm.kernels.binned_sum import BinnedSum
+from streamkm.kernels.contingency import Contingency
 from streamkm.kernels.exact_sum import ExactSum
+from streamkm.kernels.judge import Judged
 from streamkm.kernels.lloyd import Inertia, PartialSums
 from streamkm.kernels.members import Closing, Members
+from streamkm.kernels.moments import Moments
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, PassStats
+from streamkm.tasks.judge import Extent
 from streamkm.typing import Json
 
 # Nothing else is ever made of what a file says.
 KINDS: Final[dict[str, type]] = {
     kind.__name__: kind
     for kind in (
-        BinnedSum, Closing, ExactSum, Inertia, Members, PartialSums, PassResult, PassStats,
-        SelectedRows,
+        BinnedSum, Closing, Contingency, ExactSum, Extent, Inertia, Judged, Members, Moments,
+        PartialSums, PassResult, PassStats, SelectedRows,
     )
 }  # fmt: skip
 ABOUT: Final = "about"

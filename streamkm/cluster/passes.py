@@ -235,7 +235,7 @@ class Passes(Recorded):
         if journal is not None:
             result = journal.run(
                 self.work, task, groups, context, n_workers=self.executor.n_workers,
-                settle=settle, most_legs=most_legs, tell=self.skip,
+                settle=settle, most_legs=most_legs, tell=self.skip, agree=self.agree,
             )  # fmt: skip
         else:
             result = self.work(task, groups, context)
@@ -243,6 +243,10 @@ class Passes(Recorded):
                 result = replace(result, parts=settle(0, result.parts))
         self.record(stage, time.perf_counter() - begin, result.stats, n_models=n_models)
         return result.parts
+
+    def agree(self, n_legs: int) -> int:
+        """Return into how many legs a pass is parted where so many are wanted."""
+        return n_legs
 
     @property
     def _parted(self) -> Journal | None:

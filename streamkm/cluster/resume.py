@@ -12,6 +12,8 @@ from streamkm.cluster.rundir import RunDir
 from streamkm.errors import StoreError
 from streamkm.runtime.base import Executor
 
+REPEATED = ("coreset", "score")  # runs that no model comes of
+
 
 def resume(
     run_dir: str | Path,
@@ -45,6 +47,10 @@ def resume(
         If the folder holds no run, or the data has changed.
     """
     run = RunDir(run_dir).read()
+    if run["algorithm"] in REPEATED:
+        raise StoreError(
+            f"{run_dir} holds a {run['algorithm']}, not a fit; the command that began it goes on"
+        )
     rows = X if X is not None else run.get("_data")
     if rows is None:
         raise StoreError(f"{run_dir}: the rows were in memory; pass them again as X")

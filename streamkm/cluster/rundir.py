@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streamkm.cluster.checkpoint import pack, unpack
-from streamkm.cluster.journal import Journal
+from streamkm.cluster.journal import PASSES, Journal
 from streamkm.cluster.state import FitState
 from streamkm.data.atomic import write_atomically, writing
 from streamkm.data.lock import is_locked, only_one
@@ -29,7 +29,12 @@ FINISHED: Final = "finished.json"
 PROGRESS: Final = "progress.json"  # for people who look on; resuming ignores it
 EMBEDDING: Final = "embedding.zarr"  # of a spectral clustering, while it is under way
 LOCK: Final = ".lock"
+LOOK: Final = "look"  # the journal of what comes before the run's first pass
 OURS: Final = (HISTORY, CHECKPOINT, PREVIOUS, FINISHED, PROGRESS)  # and RUN
+# What is told of by a digest, and what it is of.
+DIGESTS: Final = {
+    "fingerprint": "data", "weights": "weights", "classes": "labels", "models": "models",
+}  # fmt: skip
 
 
 class RunDir:
@@ -46,10 +51,14 @@ class RunDir:
         self._n_written = 0
         self._journal: Journal | None = None
 
-    def journal(self, every_s: float) -> Journal:
+    def journal(self, every_s: float, about: str) -> Journal:
         """Return where the pass under way is written; each checkpoint clears it."""
-        self._journal = Journal(self.path, every_s)
+        self._journal = Journal(self.path, every_s, about)
         return self._journal
+
+    def look_journal(self, every_s: float, about: str) -> Journal:
+        """Return where the look at the rows is written; it serves until the run ends."""
+        return Journal(self.path, every_s, about, LOOK)
 
     def is_running(self) -> bool:
         """Tell whether a fit is under way here; always False where files have no locks."""
@@ -131,11 +140,15 @@ class RunDir:
         with writing(self.path):
             self._append(history)
             write_atomically(self.path / FINISHED, json.dumps(result).encode())
-            self._forget()
+            self._forget_all()
 
     def _forget(self) -> None:
         if self._journal is not None:
             self._journal.forget()
+
+    def _forget_all(self) -> None:
+        for name in (LOOK, PASSES):
+            Journal(self.path, 0.0, name=name).forget()
 
     def remove(self) -> None:
         """Delete the run and its folder; files that are not the run's stay.
@@ -149,7 +162,7 @@ class RunDir:
             (self.path / RUN).unlink(missing_ok=True)  # first: without it there is no run
             for name in OURS:
                 (self.path / name).unlink(missing_ok=True)
-            Journal(self.path, 0.0).forget()
+            self._forget_all()
             discard(self.path / EMBEDDING)
             remove_leftovers(self.path)
         with suppress(OSError):  # there is something else
@@ -225,7 +238,7 @@ def taken(path: str | Path | None) -> Iterator[RunDir | None]:
 
 def _is_empty_of_runs(file: Path) -> bool:
     """Tell whether a file may lie where a run begins: one that was killed left it."""
-    return file.name == LOCK or file.name.startswith(f".{RUN}.")
+    return file.name == LOCK or file.name.startswith((f".{RUN}.", f"{LOOK}-", f".{LOOK}-"))
 
 
 def _difference(key: str, there: Any, here: Any) -> str:
@@ -235,6 +248,6 @@ def _difference(key: str, there: Any, here: Any) -> str:
         return ", ".join(
             f"{n} is {str(there.get(n))[:40]} there, {str(here[n])[:40]} here" for n in names
         )
-    if key in ("fingerprint", "weights"):
-        return f"the {'data' if key == 'fingerprint' else 'weights'} differ"
+    if key in DIGESTS:
+        return f"the {DIGESTS[key]} differ"
     return f"{key} is {there} there, {here} here"

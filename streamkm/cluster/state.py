@@ -51,6 +51,15 @@ class FitState:
         """Return the state before the first pass."""
         return cls(centers, np.zeros(len(centers), np.int64), restart=restart)
 
+    @classmethod
+    def unsolved(cls, n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
+        """Return the state of a pass over parts that has taken in `done` of them, without centers.
+
+        `arrays` are what it has of them.
+        """
+        nothing = np.empty((0, n_features)), np.zeros(0, np.int64)
+        return cls(*nothing, extra={**arrays, "done": np.array([done])})
+
 
 def pass_inertia(part: PartialSums, centers: F64, summary: Summary) -> float:
     """Return the inertia of the centers that entered a pass, from the pass's sums alone.

@@ -11,9 +11,10 @@ import numpy as np
 
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import METRICS, check_choice, check_number, check_whole
-from streamkm.cluster.coreset import Coreset, coreset_values, grow
+from streamkm.cluster.coreset import Coreset
+from streamkm.cluster.coreset_pass import coreset_values, grow
 from streamkm.cluster.lloyd import Closed, LloydParameters, closed, lloyd
-from streamkm.cluster.online import Online, frame_of, solved, unsolved
+from streamkm.cluster.online import Online, frame_of, solved
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
@@ -188,7 +189,7 @@ class StreamKM(Online, Clusterer):
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the state with nothing read."""
-        return (unsolved(passes.source.shape[1], {}, 0),)
+        return (FitState.unsolved(passes.source.shape[1], {}, 0),)
 
     def iterate(
         self, passes: Passes, states: tuple[FitState, ...], seed: int
@@ -202,7 +203,7 @@ class StreamKM(Online, Clusterer):
             tree = begun[0]
             for grown, done in grow(passes, plan, *begun, is_only=not self.refine_passes):
                 tree = grown
-                yield (unsolved(n_features, tree.to_arrays(), done),)
+                yield (FitState.unsolved(n_features, tree.to_arrays(), done),)
             made = Coreset(*tree.result(), n_rows, plan, info.sample_shape, info.name)
             state = solved(made, self, seed, passes.executor.listener)
             state = replace(state, extra={**state.extra, "n_zero": np.array([tree.n_zero])})

@@ -35,6 +35,8 @@ def evaluate(
     *,
     executor: str | Executor | None = None,
     memory_limit: int | str | None = None,
+    run_dir: str | Path | None = None,
+    checkpoint_every_s: float = 300.0,
 ) -> Scores:
     """Judge a fitted model on rows: every measure, in one or two passes.
 
@@ -55,6 +57,11 @@ def evaluate(
         measures count every row once.
     executor, memory_limit
         As for `KMeans`; by default those of the model.
+    run_dir
+        Folder in which passes that last long leave what they found: killed, the same
+        call goes on from there.
+    checkpoint_every_s
+        Seconds after which they do.
 
     Returns
     -------
@@ -65,6 +72,8 @@ def evaluate(
     ------
     SourceError
         If the rows, labels or weights do not fit the model or each other.
+    StoreError
+        If `run_dir` holds another run; says what differs.
 
     Notes
     -----
@@ -97,7 +106,10 @@ def evaluate(
     >>> scores.labels.majority_accuracy
     0.75
     """
-    options: Any = {"executor": executor, "memory_limit": memory_limit}
+    options: Any = {
+        "executor": executor, "memory_limit": memory_limit, "run_dir": run_dir,
+        "checkpoint_every_s": checkpoint_every_s,
+    }  # fmt: skip
     return evaluate_all([model], X, y, sample_weight, **options)[0]
 
 
@@ -109,6 +121,8 @@ def evaluate_all(
     *,
     executor: str | Executor | None = None,
     memory_limit: int | str | None = None,
+    run_dir: str | Path | None = None,
+    checkpoint_every_s: float = 300.0,
 ) -> list[Scores]:
     """Judge several models on the same rows, in the same passes.
 
@@ -116,7 +130,7 @@ def evaluate_all(
     ----------
     models
         Fitted, or paths of saved ones; of any algorithm and number of clusters.
-    X, y, sample_weight, executor, memory_limit
+    X, y, sample_weight, executor, memory_limit, run_dir, checkpoint_every_s
         As for `evaluate`.
 
     Returns
@@ -126,7 +140,7 @@ def evaluate_all(
     """
     if not len(models):
         return []
-    running = Running(executor, memory_limit)
+    running = Running(executor, memory_limit, run_dir, checkpoint_every_s)
     with reading(models, X, (y, sample_weight), running, row_values=ROW_VALUES) as current:
         subjects = _with_means(current)
         passes = current.passes
@@ -154,12 +168,14 @@ def contingency(
     *,
     executor: str | Executor | None = None,
     memory_limit: int | str | None = None,
+    run_dir: str | Path | None = None,
+    checkpoint_every_s: float = 300.0,
 ) -> Contingency:
     """Count rows by cluster and class, in one pass: what `fit_map` wants.
 
     Parameters
     ----------
-    model, X, y, executor, memory_limit
+    model, X, y, executor, memory_limit, run_dir, checkpoint_every_s
         As for `evaluate`.
 
     Raises
@@ -167,7 +183,8 @@ def contingency(
     SourceError
         If there are no labels.
     """
-    with reading([model], X, (y, None), Running(executor, memory_limit)) as current:
+    running = Running(executor, memory_limit, run_dir, checkpoint_every_s)
+    with reading([model], X, (y, None), running) as current:
         if current.classes is None:
             raise SourceError("there are no labels: neither y, nor in the store")
         subjects = (current.subject(current.models[0]),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +13,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from streamkm.cluster.arguments import weights_of
+from streamkm.cluster.arguments import digest_of_weights, weights_of
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.model import load_model
 from streamkm.cluster.names import refuse_other_rows
 from streamkm.cluster.passes import Passes
-from streamkm.cluster.rows import as_rows, shipped
+from streamkm.cluster.progress import shown
+from streamkm.cluster.rows import as_rows, facts_of, shipped
+from streamkm.cluster.rundir import RunDir, taken
+from streamkm.data.digest import fingerprint
 from streamkm.errors import SourceError
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
@@ -58,10 +63,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Who passes over the rows, under what limit; None for the model's own, or the default."""
+    """Who passes over the rows, under what limit; None for the model's own, or the default.
+
+    A pass that lasts longer than `checkpoint_every_s` goes on after a kill where there
+    is a run directory.
+    """
 
     executor: str | Executor | None = None
     memory_limit: int | str | None = None
+    run_dir: str | Path | None = None
+    checkpoint_every_s: float = 300.0
 
 
 @contextmanager
@@ -113,15 +124,42 @@ def reading(
     executor = make_executor(chosen)
     try:
         with (
+            taken(running.run_dir) as run,
             shipped(rows, weights, executor) as (source, mass),
             shipped(source, classes, executor) as (_, known),
         ):
             executor.preflight(None if isinstance(source, MemorySource) else source)
             passes = Passes(source, mass, executor, limit, values, row_values)
-            yield Reading(rows, passes, opened, mass, known)
+            current = Reading(rows, passes, opened, mass, known)
+            if run is None:
+                yield current
+                return
+            _begin(run, current, (weights, classes), running.checkpoint_every_s)
+            with shown(executor, run):
+                yield current
+            run.finish(passes.history, {})
     finally:
         if executor is not chosen:
             executor.close()
+
+
+def _begin(
+    run: RunDir, current: Reading, columns: tuple[ColumnSource | None, ...], every_s: float
+) -> None:
+    """Have a run directory keep what the passes find, or go on with what it has of them."""
+    weights, classes = map(digest_of_weights, columns)
+    models = hashlib.sha256(pickle.dumps([model.labeler_ for model in current.models])).hexdigest()
+    identity = {
+        "fingerprint": fingerprint(current.rows), "weights": weights, "classes": classes,
+        "models": models,
+    }  # fmt: skip
+    n_clusters = sorted({len(model.cluster_centers_) for model in current.models})
+    about = {"n_clusters": n_clusters[0]} if len(n_clusters) == 1 else {}
+    run.begin(
+        {"algorithm": "score", "parameters": about, **identity, "_about": facts_of(current.rows)}
+    )
+    run.load()  # nothing: but the history of a run before is no part of this one's
+    current.passes.journal = run.journal(every_s, " ".join(identity.values()))
 
 
 def model_of(model: Any) -> Clusterer:

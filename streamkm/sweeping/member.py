@@ -38,7 +38,7 @@ class Member(Passes):
         self._data = self._held = None
         self.executor: Any = Quiet(shared.passes.executor)
         self.history = []
-        self._title = ""
+        self._title, self._is_more, self._n_done = "", False, 0
 
     def release(self) -> RowSource:
         """Return the rows under the cache, which the others go on using."""
@@ -50,7 +50,15 @@ class Member(Passes):
 
     def announce(self, stage: str, title: str, n_rows: int) -> None:
         """Keep the title for the pass that all will share."""
-        self._title = title
+        self._title, self._is_more, self._n_done = title, False, 0
+
+    def skip(self, n_rows: int) -> None:
+        """Keep it for the pass that all will share."""
+        self._n_done = n_rows
+
+    def agree(self, n_legs: int) -> int:
+        """Return into how many legs all fits part their pass."""
+        return self.shared.agree(n_legs)
 
     def hold(self, key: Any, load: Callable[[], Any]) -> Any:
         """Return a buffer of rows that all fits share."""
@@ -68,7 +76,10 @@ class Member(Passes):
             result: PassResult = SerialExecutor().map_merge(task, groups, context)
             return result
         self._held = None
-        answer: PassResult = self.shared.ask(Request((task, groups, context), False, self._title))
+        ask = task, groups, context
+        request = Request(ask, False, self._title, self._is_more, self._n_done)
+        self._is_more = True
+        answer: PassResult = self.shared.ask(request)
         return answer
 
 

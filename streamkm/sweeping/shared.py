@@ -30,11 +30,13 @@ class StoppedError(StreamKMError):
 
 @dataclass(eq=False)
 class Request:
-    """What a fit waits for: a pass over the rows, or a buffer of them."""
+    """What a fit waits for: a pass over the rows, more of the same pass, or a buffer of rows."""
 
     ask: Any
     is_buffer: bool
     title: str = ""
+    is_more: bool = False
+    n_done: int = 0  # rows of the pass that were gone through before it was killed
     answer: Any = None
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
@@ -64,6 +66,7 @@ class Shared:
         self._n_running = 0
         self._waiting: list[Request] = []
         self._error: BaseException | None = None
+        self._n_legs = 0, 0  # the pass, and what was agreed for it
 
     def run(self, fits: Sequence[Callable[[], None]]) -> None:
         """Run all fits to their ends; the first error stops them all."""
@@ -87,6 +90,16 @@ class Shared:
             self._waiting.append(request)
             self._changed.notify_all()
         return request.wait()
+
+    def agree(self, n_legs: int) -> int:
+        """Return into how many legs all fits part the pass that they are in: as the first says.
+
+        Each measured it by its own clock; in legs of their own, blocks would be read for each.
+        """
+        with self._changed:
+            if self._n_legs[0] != len(self.history):
+                self._n_legs = len(self.history), n_legs
+            return self._n_legs[1]
 
     def _body(self, fit: Callable[[], None]) -> None:
         try:
@@ -143,8 +156,10 @@ class Shared:
 
     def _pass(self, requests: list[Request]) -> None:
         lead = self.passes
-        n_rows = lead.source.shape[0]
-        self._announce("sweep", requests, n_rows)
+        is_more = all(request.is_more for request in requests)
+        if not is_more:
+            self._announce("sweep", requests, lead.source.shape[0])
+            lead.skip(min(request.n_done for request in requests))
         begin = time.perf_counter()
         blocks = [[b for group in r.ask[1] for b in group.blocks()] for r in requests]
         groups = joint_groups(blocks, max(len(lead.groups), 1))
@@ -158,7 +173,13 @@ class Shared:
         for request, part in zip(requests, result.parts, strict=True):
             assert part is not None
             request.answer = PassResult(part.parts, result.stats)
-        self._record("pass", requests, begin, result.stats)
+        stats = result.stats
+        if is_more:  # one record a pass, in how many legs soever
+            last = self.history.pop()
+            begin -= last["seconds"]
+            before = PassStats(**{name: last[name] for name in PassStats.__dataclass_fields__})
+            stats = PassStats.merge_all([before, stats])
+        self._record("pass", requests, begin, stats)
 
     def _announce(self, stage: str, requests: list[Request], n_rows: int) -> None:
         if self.passes.executor.listener is not None:

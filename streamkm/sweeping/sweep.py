@@ -14,7 +14,7 @@ from streamkm.cluster.arguments import digest_of_weights, seed_of, weights_of
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import shipped
-from streamkm.data.digest import fingerprint
+from streamkm.data.digest import fingerprint, whole
 from streamkm.errors import SourceError
 from streamkm.metrics import Scores, accuracy, evaluate_all, fit_map
 from streamkm.runtime import make_executor
@@ -153,8 +153,13 @@ def sweep(
     runner = make_executor(executor)
     try:
         history = fit_all(models, X, sample_weight, runner, memory_limit)
-        running: Any = {"executor": runner, "memory_limit": memory_limit}
-        judged = evaluate_all(models, X, y, sample_weight, **running)
+        running: Any = {
+            "executor": runner, "memory_limit": memory_limit,
+            "checkpoint_every_s": models[0].checkpoint_every_s,
+        }  # fmt: skip
+        folder = None if run_dir is None else Path(run_dir) / _judging(models)
+        judged = evaluate_all(models, X, y, sample_weight, run_dir=folder, **running)
+        running["run_dir"] = None if folder is None else folder / "test"
         tested = None if test is None else _tested(models, judged, test, running)
     finally:
         if runner is not executor:
@@ -165,6 +170,12 @@ def sweep(
     for row, share in zip(table, tested or (), strict=bool(tested)):
         row["test_accuracy"] = share
     return Sweep(table, models, [*history, *judged[0].history], choices(table))
+
+
+def _judging(models: Sequence[Clusterer]) -> str:
+    """Return a name for the run that judges these models: a sweep may be given more of them."""
+    names = repr([(model.n_clusters, model.random_state) for model in models])
+    return f"judging-{whole(np.frombuffer(names.encode(), np.uint8))[:8]}"
 
 
 def fit_all(

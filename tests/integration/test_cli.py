@@ -148,7 +148,7 @@ def test_a_coreset_refuses_before_it_reads(store, run, monkeypatch):
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(streamkm.cluster.coreset, "grow", never)
+    monkeypatch.setattr(streamkm.cluster.coreset_pass, "grow", never)
     lines = {
         ("coreset", "x.zarr", "c.zarr", "-k", 2): "--overwrite replaces it",
         ("coreset", "x.zarr", "m.zarr", "-k", 2, "--overwrite"): "is not replaced",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,10 +18,15 @@ from streamkm import KMeans
 from streamkm.cluster import ALGORITHMS
 from streamkm.cluster.journal import Journal, mark_of, without
 from streamkm.cluster.parts import KINDS, pack, unpack
+from streamkm.cluster.rundir import RunDir
+from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Group
+from streamkm.errors import StoreError
+from streamkm.metrics import evaluate
 from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import GroupDone, PassStarted
 from streamkm.runtime.serial import SerialExecutor
+from streamkm.sweeping import sweep as sweep_module
 from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.fit import FitContext
 from tests.helpers import heavy_tailed
@@ -34,11 +40,11 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def killed(monkeypatch):
-    """Return what fits until a certain part is written, and says how many parts there were."""
+def stopped(monkeypatch):
+    """Return what acts until a certain part is written, and says how many parts there were."""
     write = Journal._write
 
-    def call(model, X, moment, **more):
+    def call(act, moment):
         n_written = 0
 
         def written(self, *arguments):
@@ -52,10 +58,16 @@ def killed(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Journal, "_write", written)
             with suppress(Killed):
-                model.fit(X, **more)
+                act()
         return n_written
 
     return call
+
+
+@pytest.fixture
+def killed(stopped):
+    """Return what fits until a certain part is written, and says how many parts there were."""
+    return lambda model, X, moment, **more: stopped(lambda: model.fit(X, **more), moment)
 
 
 def parameters_of(name):
@@ -91,7 +103,7 @@ def test_a_pass_killed_anywhere_goes_on_to_the_same_bits(name, weighted, killed)
         for file in Path("run").iterdir():
             file.unlink()
         assert killed(make("threads"), "x.zarr", moment, **more) == moment
-        assert list(Path("run").glob("pass-*.npz"))
+        assert [*Path("run").glob("pass-*.npz"), *Path("run").glob("look-*.npz")]
         killed(make(other, "700 MiB"), "x.zarr", 1, **more)  # and once more, elsewhere
         model = make(other, "700 MiB").fit("x.zarr", **more)
         assert bits(model) == bits(whole)
@@ -109,6 +121,175 @@ def test_workers_go_on_with_what_threads_began_and_the_reverse(client, killed):
         assert killed(KMeans(**settings, executor=first, run_dir=run), path, 14) == 14
         model = KMeans(**settings, executor=then, run_dir=run).fit(path)
         assert bits(model) == bits(whole)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_score_killed_anywhere_goes_on_to_the_same_bits(name, stopped, rng):
+    """The passes for range, means and measures; weighted, with classes, of a raw file."""
+    rows = heavy_tailed(6000, 5)
+    np.save("x.npy", rows)
+    columns = rng.integers(-2, 3, 6000), np.arange(6000.0) % 7
+    model = KNOWN[name](**parameters_of(name)).fit(rows)
+
+    def score(executor, **more):
+        if more:
+            more["checkpoint_every_s"] = ALWAYS
+        return evaluate(model, "x.npy", *columns, executor=executor, **more)
+
+    whole = score("serial").to_json()
+    n_parts = stopped(lambda: score("threads", run_dir="run"), None)
+    assert n_parts > 3
+    for moment in random.Random(name).sample(range(1, n_parts + 1), 3):
+        assert stopped(lambda: score("threads", run_dir="run"), moment) == moment
+        stopped(lambda: score("serial", run_dir="run", memory_limit="700 MiB"), 1)
+        assert score("threads", run_dir="run").to_json() == whole
+        assert not list(Path("run").glob("pass-*.npz"))
+    with pytest.raises(StoreError, match="the data differ"):
+        evaluate(model, 2 * rows, *columns, run_dir="run")
+
+
+def test_means_that_were_found_are_not_found_again(stopped):
+    np.save("x.npy", heavy_tailed(6000, 5))
+    model = KMeans(**parameters_of("kmeans")).fit("x.npy")
+    running = {"executor": "serial", "run_dir": "run", "checkpoint_every_s": ALWAYS}
+    n_parts = stopped(lambda: evaluate(model, "x.npy", **running), None)
+    stopped(lambda: evaluate(model, "x.npy", **running), n_parts)
+    history = evaluate(model, "x.npy", **running).history
+    assert [record["stage"] for record in history] == ["extent", "members", "judge"]
+    heard = []
+    listening = SerialExecutor()
+    listening.listener = heard.append
+    stopped(lambda: evaluate(model, "x.npy", **running), n_parts)
+    evaluate(model, "x.npy", **{**running, "executor": listening})
+    done = [event.n_rows for event in heard if isinstance(event, GroupDone)]
+    assert done == [6000] * 3  # at once: nothing was left of any pass
+
+
+@pytest.mark.parametrize("algorithm", ["kmeans", "minibatch"])
+def test_a_sweep_killed_anywhere_goes_on_to_the_same_bits(algorithm, stopped):
+    np.save("x.npy", heavy_tailed(6000, 5))
+    settings = parameters_of(algorithm)
+    del settings["n_clusters"], settings["random_state"]
+    numbers, shared = [5, 12], {**settings, "algorithm": algorithm, "random_state": 5}
+
+    def swept(executor, **more):
+        return streamkm.sweep("x.npy", numbers, repeats=2, executor=executor, **shared, **more)
+
+    whole = swept("serial")
+    circumstances = {"run_dir": "run", "checkpoint_every_s": ALWAYS}
+    n_parts = stopped(lambda: swept("threads", **circumstances), None)
+    moments = random.Random(algorithm).sample(range(1, n_parts + 1), 4)
+    for moment, other in zip(moments, ("serial", "threads") * 2, strict=True):
+        rmtree("run")
+        assert stopped(lambda: swept("threads", **circumstances), moment) >= moment
+        assert list(Path("run").rglob("*.npz"))
+        stopped(lambda other=other: swept(other, **circumstances), 1)
+        found = swept(other, **circumstances)
+        assert [bits(m) for m in found.models] == [bits(m) for m in whole.models]
+        assert found.table == whole.table
+        assert not list(Path("run").rglob("pass-*.npz"))
+
+
+def test_legs_of_a_sweep_are_shared(stopped):
+    """Each block is read once for all models, in legs too."""
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=150)
+    settings = {"init": "random", "tol": 0.0, "max_iter": 6, "algorithm": "lloyd", "n_init": 1}
+
+    def fit_all(folder, every_s):
+        models = [
+            KMeans(k, random_state=0, run_dir=folder / str(k), checkpoint_every_s=every_s,
+                   **settings)
+            for k in (3, 7, 12)
+        ]  # fmt: skip
+        sweep_module.fit_all(models, "x.zarr", None, SerialExecutor(), "512 MiB")
+
+    reads = []
+    source_read = streamkm.Dataset.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            streamkm.Dataset, "read",
+            lambda self, start, stop: reads.append(stop - start) or source_read(self, start, stop),
+        )  # fmt: skip
+        patch.setattr(CachedSource, "read", lambda self, *edges: self.source.read(*edges))
+        fit_all(Path("short"), 300.0)
+        alone = sum(reads)
+        reads.clear()
+        assert stopped(lambda: fit_all(Path("long"), ALWAYS), None) > 100  # parts
+    assert sum(reads) <= 1.05 * alone
+
+
+def test_a_coreset_killed_anywhere_goes_on_to_the_same_bits(monkeypatch):
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.PART_GROUPS", 2)
+    streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=50)
+    asked = {"n_clusters": 3, "coreset_size": 50, "sample_weight": np.arange(6000.0) % 7}
+    whole = streamkm.make_coreset("x.zarr", **asked, random_state=1, executor="serial")
+    save = RunDir.save
+    for moment, other in ((1, "threads"), (4, "serial"), (9, "threads")):
+        n_saved = 0
+
+        def saved(self, states, history, moment=moment):
+            nonlocal n_saved
+            save(self, states, history)
+            n_saved += 1
+            if n_saved == moment:
+                raise Killed
+
+        run = f"run{moment}"
+        with monkeypatch.context() as patch:
+            patch.setattr(RunDir, "save", saved)
+            with pytest.raises(Killed):
+                streamkm.make_coreset("x.zarr", **asked, random_state=1, run_dir=run)
+        made = streamkm.make_coreset("x.zarr", **asked, run_dir=run, executor=other)
+        assert made.plan == whole.plan
+        assert made.rows.tobytes() == whole.rows.tobytes()
+        assert made.weights.tobytes() == whole.weights.tobytes()
+        history = (Path(run) / "history.jsonl").read_text().splitlines()
+        assert len(history) == 15  # each part once
+        with pytest.raises(StoreError, match="holds another run: size is 50 there, 60 here"):
+            streamkm.make_coreset(
+                "x.zarr", **{**asked, "coreset_size": 60}, random_state=1, run_dir=run
+            )
+        with pytest.raises(StoreError, match="holds a coreset, not a fit"):
+            streamkm.resume(run)
+
+
+def test_the_look_at_a_file_is_not_taken_again(killed, stopped, rng):
+    """Rows that are no store are gone through once to learn their moments: that too goes on."""
+    np.save("x.npy", heavy_tailed(6000, 5))
+    settings = {**parameters_of("kmeans"), "scale": "standard"}
+    whole = KMeans(**settings, executor="serial").fit("x.npy")
+
+    def model(executor):
+        return KMeans(**settings, executor=executor, run_dir="run", checkpoint_every_s=ALWAYS)
+
+    n_parts = killed(model("threads"), "x.npy", None)
+    rmtree("run")
+    assert killed(model("threads"), "x.npy", 2) == 2
+    assert not Path("run/run.json").exists()
+    assert len(list(Path("run").glob("look-*.npz"))) == 2
+    killed(model("threads"), "x.npy", n_parts - 3)
+    assert list(Path("run").glob("look-*.npz"))
+    heard = []
+    listening = SerialExecutor()
+    listening.listener = heard.append
+    assert bits(model(listening).fit("x.npy")) == bits(whole)
+    assert heard[:2] == [PassStarted("survey", "looking at the rows", 6000), GroupDone(6000)]
+    assert not list(Path("run").glob("look-*.npz"))
+    killed(model("threads"), "x.npy", 2)
+    np.save("x.npy", rng.normal(size=(6000, 5)).astype("f4"))
+    with pytest.raises(StoreError, match="the data differ"):
+        model("threads").fit("x.npy")
+
+
+def test_a_look_at_other_rows_is_not_believed(killed, rng):
+    np.save("x.npy", heavy_tailed(6000, 5))
+    settings = {**parameters_of("kmeans"), "run_dir": "run", "checkpoint_every_s": ALWAYS}
+    killed(KMeans(**settings), "x.npy", 2)
+    other = rng.normal(size=(6000, 5)).astype("f4")
+    whole = KMeans(**parameters_of("kmeans")).fit(other)
+    np.save("x.npy", other)
+    assert bits(KMeans(**settings).fit("x.npy")) == bits(whole)
 
 
 def test_what_was_done_is_not_gone_through_again(killed, monkeypatch):
@@ -223,6 +404,10 @@ def test_every_kind_of_result_comes_back_as_it_was(killed, monkeypatch):
             **parameters, run_dir=name, checkpoint_every_s=ALWAYS, executor="serial"
         )
         killed(model, "x.zarr", None)
+    np.save("x.npy", heavy_tailed(6000, 5))
+    columns = np.zeros(6000, int), np.ones(6000)
+    judged = KMeans(4, max_iter=2).fit("x.npy")
+    evaluate(judged, "x.npy", *columns, run_dir="score", checkpoint_every_s=ALWAYS)
     assert set(seen) == set(KINDS)
 
 
