@@ -69,7 +69,9 @@ def run_resume(run: Path, overwrite: bool, running: Running) -> None:
     """Go on and save where the fit was told to."""
     path = RunDir(run).read().get("_model")
     if path is None:
-        raise StoreError(f"{run}: this run was not started by `streamkm fit`")
+        raise StoreError(
+            f"{run}: this run was not started by `streamkm fit`; what began it goes on with it"
+        )
     if Path(path).exists() and not overwrite:
         raise StoreExistsError(
             f"{path} exists: the run is finished, or something else has its name; --overwrite "

@@ -71,6 +71,7 @@ def _facts(view: RunView) -> dict[str, Any]:
         "passes": len(view.history),
         "inertia": result.get("inertia"),
         "idle_s": round(view.idle_s, 1),
+        "goes_on_by": view.goes_on_by if view.state == "stopped" else None,
     }
 
 
@@ -102,7 +103,7 @@ def _print(facts: list[dict[str, Any]], verb: str, folder: Path) -> None:
     console.print(table, highlight=False)
     for fact in facts if not verb else ():
         if fact["state"] == "stopped":
-            console.print(f"go on: streamkm resume {fact['run']}", style="dim", highlight=False)
+            console.print(f"go on: {fact['goes_on_by']}", style="dim", highlight=False)
 
 
 def _ago(seconds: float) -> str:

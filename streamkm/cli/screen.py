@@ -33,10 +33,12 @@ def screen(view: RunView, console: Console) -> RenderableType:
     state = state_of(view, pace)
     width = min(console.width, 120)
     head = Table.grid(expand=False, padding=(0, 2))
+    n_clusters = view.run["parameters"].get("n_clusters")
+    k = f", K = {n_clusters}" if n_clusters else ""
     head.add_row(
         Text(state.kind, style=STYLES[state.kind]),
         Text(str(view.path), style="bold"),
-        Text(f"{view.run['algorithm']}, K = {view.run['parameters']['n_clusters']}"),
+        Text(f"{view.run['algorithm']}{k}"),
         Text(about_rows(view.about), style=DIM),
     )
     parts: list[RenderableType] = [head]

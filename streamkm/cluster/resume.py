@@ -8,11 +8,9 @@ from typing import Any
 from streamkm.cluster import find_algorithm
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.model import read_parameters
-from streamkm.cluster.rundir import RunDir
+from streamkm.cluster.rundir import REPEATED, RunDir
 from streamkm.errors import StoreError
 from streamkm.runtime.base import Executor
-
-REPEATED = ("coreset", "score")  # runs that no model comes of
 
 
 def resume(

@@ -31,6 +31,7 @@ EMBEDDING: Final = "embedding.zarr"  # of a spectral clustering, while it is und
 LOCK: Final = ".lock"
 LOOK: Final = "look"  # the journal of what comes before the run's first pass
 OURS: Final = (HISTORY, CHECKPOINT, PREVIOUS, FINISHED, PROGRESS)  # and RUN
+REPEATED: Final = ("coreset", "score")  # runs that no model comes of: their command goes on
 # What is told of by a digest, and what it is of.
 DIGESTS: Final = {
     "fingerprint": "data", "weights": "weights", "classes": "labels", "models": "models",

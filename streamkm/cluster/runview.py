@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from streamkm.cluster.rundir import CHECKPOINT, FINISHED, HISTORY, PROGRESS, RUN, RunDir
+from streamkm.cluster.rundir import (
+    CHECKPOINT,
+    FINISHED,
+    HISTORY,
+    PROGRESS,
+    REPEATED,
+    RUN,
+    RunDir,
+)
 from streamkm.errors import StoreError
 from streamkm.typing import Json
 
@@ -50,6 +58,15 @@ class RunView:
     def is_finished(self) -> bool:
         """Whether the fit has ended by itself."""
         return self.result is not None
+
+    @property
+    def goes_on_by(self) -> str:
+        """What goes on with it once it has stopped, in words."""
+        if self.run["algorithm"] in REPEATED:
+            return f"the command that began it, given again with --run {self.path}"
+        if self.run.get("_model") is None:
+            return f"streamkm.resume({str(self.path)!r}) in Python"
+        return f"streamkm resume {self.path}"
 
     @property
     def state(self) -> Literal["finished", "running", "stopped"]:

@@ -135,7 +135,7 @@ def reading(
                 yield current
                 return
             _begin(run, current, (weights, classes), running.checkpoint_every_s)
-            with shown(executor, run):
+            with shown(passes.executor, run):
                 yield current
             run.finish(passes.history, {})
     finally:

@@ -101,8 +101,8 @@ def state_of(view: RunView, pace: Pace) -> State:
         return State("finished")
     if pace.is_silent and not view.is_locked:
         advice = (
-            f"nothing was written for {duration(view.idle_s)}; if the fit was ended, "
-            f"`streamkm resume {view.path}` goes on from its last pass"
+            f"nothing was written for {duration(view.idle_s)}; if it was ended, "
+            f"it goes on with: {view.goes_on_by}"
         )
         return State("silent", advice)
     return State("running")

@@ -12,10 +12,10 @@ from streamkm.runtime.memory import format_bytes
 
 def facts(view: RunView, pace: Pace) -> list[tuple[str, str]]:
     """Return what is known, by name, in words."""
-    done = view.result
+    done = view.result or {}  # of a score or a coreset there is nothing to be said
     found = [
         ("iterations", str(done["n_iter"])) if done else ("iteration", _iteration(pace)),
-        ("inertia", _inertia(pace) if done is None else _number(done["inertia"])),
+        ("inertia", _number(done["inertia"]) if done else _inertia(pace)),
         ("center shift", "" if done else _shift(pace)),
         ("speed", _speed(pace)),
         ("passes", _passes(view, pace)),

@@ -12,7 +12,7 @@ import numpy as np
 from streamkm.cluster import find_algorithm
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.model import load_model
-from streamkm.cluster.rundir import RunDir
+from streamkm.cluster.rundir import REPEATED, RunDir
 from streamkm.cluster.runview import RunView, view_run
 from streamkm.cluster.state import FitState
 from streamkm.errors import StoreError
@@ -99,7 +99,10 @@ def open_subject(path: str | Path) -> Subject:
         If the folder is neither.
     """
     if RunDir(path).exists():
-        return of_run(view_run(path))
+        view = view_run(path)
+        if view.run["algorithm"] in REPEATED:
+            raise StoreError(f"{path} is the run of a {view.run['algorithm']}, not of a fit")
+        return of_run(view)
     try:
         model = load_model(path)
     except StoreError as error:

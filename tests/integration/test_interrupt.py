@@ -90,6 +90,8 @@ def test_what_is_said_fits_the_command():
     assert "--run DIR" in advice(["fit", "kmeans", "x.zarr", "model.zarr", "-k", "3"])
     begun = advice(["fit", "kmeans", "x.zarr", "model.zarr", "--run=r"])
     assert begun == "the same command begins it again: no pass had ended"
-    assert advice(["score", "m", "x"]) == "nothing is left half done: run it again"
+    assert advice(["plot", "m", "p.png"]) == "nothing is left half done: run it again"
+    for command in ("score", "coreset", "sweep"):
+        assert "with --run DIR" in advice([command, "m", "x"])
+        assert "same command goes on" in advice([command, "m", "x", "--run", "r"])
     assert "same command goes on" in advice(["predict", "m", "x", "y.npy"])
-    assert "same command goes on" in advice(["sweep", "x.zarr", "--run", "r"])

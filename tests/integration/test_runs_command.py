@@ -58,8 +58,35 @@ def test_runs_are_listed_with_their_state(folder, run):
     assert 10 * DAY_S <= facts["idle_s"] < 11 * DAY_S
     status, text, _ = run("runs", folder)
     assert status == 0
-    assert "go on: streamkm resume runs/halt" in text
+    assert "go on: streamkm.resume('runs/halt') in Python" in text
     assert "10 days ago" in text
+
+
+def test_each_run_says_what_goes_on_with_it(run, rng):
+    streamkm.convert(rng.normal(size=(900, 3)), "x.zarr", chunk_rows=10)
+    run("fit", "kmeans", "x.zarr", "m.zarr", "-k", 3, "--run", "runs/fit")
+    run("score", "m.zarr", "x.zarr", "--run", "runs/score")
+    run("coreset", "x.zarr", "c.zarr", "-k", 2, "--coreset-size", 9, "--run", "runs/coreset")
+    for name in ("fit", "score", "coreset"):
+        assert Path("runs", name, "finished.json").exists()
+        Path("runs", name, "finished.json").unlink()
+    _, text, _ = run("runs", "runs")
+    assert "go on: streamkm resume runs/fit" in text
+    for name in ("score", "coreset"):
+        assert f"given again with --run runs/{name}" in text
+        status, screen, _ = run("watch", f"runs/{name}", "--once")
+        assert (status, screen.startswith(f"running  runs/{name}  {name}")) == (0, True)
+        for command in (("resume", f"runs/{name}"), ("report", f"runs/{name}")):
+            status, out, err = run(*command)
+            assert (status, out, err.count("\n")) == (1, "", 1)
+        assert err == f"streamkm: runs/{name} is the run of a {name}, not of a fit\n"
+    status, _, err = run("score", "m.zarr", "c.zarr", "--run", "runs/score")
+    assert status == 1
+    assert "the data differ" in err
+    assert set(states(run("runs", "runs", "--prune", 0, "--stopped", "--json")[1])) == {
+        "runs/fit", "runs/score", "runs/coreset",
+    }  # fmt: skip
+    assert not any(Path("runs").iterdir())
 
 
 def test_only_old_and_finished_runs_are_deleted(folder, run):

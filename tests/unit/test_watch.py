@@ -125,7 +125,7 @@ def test_the_best_curve_comes_first():
 def test_a_fit_that_says_nothing_for_long_is_silent():
     history = [record([1], [1.0], seconds=100.0)]
     for idle_s, kind in ((290.0, "running"), (310.0, "silent")):
-        at = view(history, idle_s=idle_s)
+        at = view(history, idle_s=idle_s, run={"_model": "m.zarr"})
         assert state_of(at, pace_of(at)).kind == kind
     assert "streamkm resume run" in state_of(at, pace_of(at)).advice
     done = view(history, idle_s=1e6, result={"n_iter": 1})
