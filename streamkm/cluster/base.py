@@ -12,6 +12,7 @@ import numpy as np
 
 from streamkm.cluster.arguments import digest_of_weights, seed_of, to_json, weights_of
 from streamkm.cluster.checks import check_rows, warn_of_few
+from streamkm.cluster.cutting import held_beside
 from streamkm.cluster.exchange import centers_of, opened
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
@@ -45,8 +46,8 @@ class Clusterer(Fitted, ABC):
         """Return how many numbers the centers of all models that share a pass hold."""
 
     def held_bytes(self, rows: RowSource) -> int:
-        """Return what a fit holds besides its tasks: buffers of rows, say."""
-        return 0
+        """Return what a fit holds besides its tasks: sums that wait, buffers of rows."""
+        return held_beside(rows, self.n_clusters * rows.shape[1])
 
     def shared_bytes(self, rows: RowSource) -> int:
         """Return the part of it that models on the same passes hold once."""

@@ -191,6 +191,10 @@ class BisectingKMeans(Clusterer):
         """Return the numbers in both centers of all splits that may share a pass, and the tree."""
         return (2 + TREE_COPIES) * self.n_init * self.n_clusters * rows.shape[1]
 
+    def held_bytes(self, rows: RowSource) -> int:
+        """Return what all restarts of all splits hold beside the tasks."""
+        return self.n_init * super().held_bytes(rows)
+
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the tree of one node."""
         return (KnownTree.of(passes.data.summary).state(),)

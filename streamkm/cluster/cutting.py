@@ -1,16 +1,18 @@
-"""How the rows of a pass are cut: blocks that fit the memory plan, and groups of them."""
+"""How the rows of a pass are cut: blocks that fit the memory plan, groups of them, their sums."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from streamkm.data.layout import block_rows_for, plan_groups, shared_block_rows
+from streamkm.data.layout import block_rows_for, plan_groups, shared_block_rows, wanted_groups
 from streamkm.runtime.memory import MemoryPlan
 from streamkm.sources.array import MemorySource
 from streamkm.typing import RowSource
 
 ROW_OVERHEAD_BYTES: Final = 32  # labels, distances and weights of a row
+HELD_BYTES: Final = 16  # of a number in the centers: what a call holds beside tasks' own sums
+WAITING_BYTES: Final = 16  # of one: sums of groups that wait to be merged, at each level of merges
 
 
 def row_bytes_of(source: RowSource, out_width: int) -> int:
@@ -43,3 +45,10 @@ def cut(
         n_rows, row_bytes, block_rows, is_sequential=info.is_sequential, parts=info.parts
     )
     return block_rows, groups
+
+
+def held_beside(rows: RowSource, n_values: int) -> int:
+    """Return what passes hold beside their tasks, for so many numbers in all centers."""
+    n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
+    n_levels = (wanted_groups(n_bytes) - 1).bit_length()
+    return (HELD_BYTES + WAITING_BYTES * n_levels) * n_values

@@ -17,7 +17,7 @@ from streamkm.cluster.empty import EMPTY_CLUSTER
 from streamkm.cluster.exchange import Exchange
 from streamkm.cluster.given import GivenStart
 from streamkm.cluster.init import Seeding, make_starts, values_per_center
-from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, held_beside, lloyd
+from streamkm.cluster.lloyd import Closed, LloydParameters, best_of, closed, lloyd
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.scaling import Columns, Normalize, Scale
 from streamkm.cluster.state import FitState
@@ -214,7 +214,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
 
     def held_bytes(self, rows: RowSource) -> int:
         """Return what all restarts hold beside the tasks: large where centers are."""
-        return held_beside(rows, self.n_clusters * rows.shape[1] * len(self._restarts))
+        return len(self._restarts) * super().held_bytes(rows)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the starts of all restarts."""

@@ -13,13 +13,10 @@ from streamkm.cluster.empty import updated
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.state import FitState, advance
 from streamkm.cluster.tally import Tally
-from streamkm.data.layout import wanted_groups
 from streamkm.kernels.members import MemberMoments
 from streamkm.tasks import fit as tasks
-from streamkm.typing import I32, I64, RowSource
+from streamkm.typing import I32, I64
 
-HELD_BYTES: Final = 16  # of a number in the centers: what the loop holds beside tasks' own sums
-WAITING_BYTES: Final = 16  # of one: sums of groups that wait to be merged, at each level of merges
 PROVES_INERTIA: Final = 1e-4  # share of the total variance above which 1 - x loses no 1e-9
 
 
@@ -102,13 +99,6 @@ def lloyd(
         if not running and isinstance(tally, Tally):
             passes.labels = tally.labels()
         yield states
-
-
-def held_beside(rows: RowSource, n_values: int) -> int:
-    """Return what the loop holds beside its tasks, for so many numbers in all centers."""
-    n_bytes = rows.shape[0] * rows.shape[1] * rows.dtype.itemsize
-    n_levels = (wanted_groups(n_bytes) - 1).bit_length()
-    return (HELD_BYTES + WAITING_BYTES * n_levels) * n_values
 
 
 def _goes_on(state: FitState, parameters: LloydParameters) -> bool:

@@ -206,13 +206,15 @@ class MiniBatchKMeans(PartialFit, GivenStart):
         return values_per_center(self._start) * self.n_clusters * rows.shape[1] * self.n_init
 
     def held_bytes(self, rows: RowSource) -> int:
-        """Return the size of the buffer, and of a batch beside it."""
-        return buffer_bytes(rows, self.shuffle_buffer, self.batch_size)
+        """Return the size of the buffer, of a batch beside it, and of sums that wait."""
+        buffer = buffer_bytes(rows, self.shuffle_buffer, self.batch_size)
+        return buffer + super().held_bytes(rows)
 
     def shared_bytes(self, rows: RowSource) -> int:
         """Return the size of the buffer."""
         batch_rows = min(self.batch_size, rows.shape[0])
-        return self.held_bytes(rows) - batch_rows * rows.shape[1] * rows.dtype.itemsize
+        buffer = buffer_bytes(rows, self.shuffle_buffer, self.batch_size)
+        return buffer - batch_rows * rows.shape[1] * rows.dtype.itemsize
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the best of the starts."""

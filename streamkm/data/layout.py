@@ -16,6 +16,7 @@ from typing import Final
 
 CHUNK_BYTES: Final = 16 << 20
 MIN_CHUNK_BYTES: Final = 2 << 20
+MAX_CHUNK_ROWS: Final = 1 << 19  # of narrow rows, of which each costs more than its bytes
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
 GROUP_BYTES: Final = 512 << 20
 TASK_PRODUCTS: Final = 1 << 23  # a fraction of a millisecond: less work is not worth a task
@@ -143,7 +144,7 @@ def share_out(ranges: Sequence[Block], n_groups: int) -> list[Ranges]:
 
 
 def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
-    """Return the rows of a chunk: about 16 MiB, less for small data, at least one row.
+    """Return the rows of a chunk: about 16 MiB, less of small data and narrow rows; at least one.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
     """
     total = n_rows * row_bytes
     wanted = min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, total // MIN_CHUNKS))
-    rows = max(wanted // row_bytes, 1)
+    rows = min(max(wanted // row_bytes, 1), MAX_CHUNK_ROWS)
     if rows > unit_rows:
         rows -= rows % unit_rows
     return int(min(rows, n_rows))

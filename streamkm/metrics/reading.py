@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from streamkm.cluster.arguments import digest_of_weights, weights_of
 from streamkm.cluster.base import Clusterer
+from streamkm.cluster.cutting import held_beside
 from streamkm.cluster.model import load_model
 from streamkm.cluster.names import refuse_other_rows
 from streamkm.cluster.passes import Passes
@@ -129,7 +130,8 @@ def reading(
             shipped(source, classes, executor) as (_, known),
         ):
             executor.preflight(None if isinstance(source, MemorySource) else source)
-            passes = Passes(source, mass, executor, limit, values, row_values)
+            held = held_beside(rows, sum(model.cluster_centers_.size for model in opened))
+            passes = Passes(source, mass, executor, limit, values, row_values, held)
             current = Reading(rows, passes, opened, mass, known)
             if run is None:
                 yield current

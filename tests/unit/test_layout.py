@@ -50,6 +50,7 @@ def test_a_chunk_is_about_sixteen_mebibytes_at_most(n_rows, row_bytes):
     rows = default_chunk_rows(n_rows, row_bytes)
     assert 1 <= rows <= n_rows
     assert rows == 1 or rows * row_bytes <= 16 << 20
+    assert rows <= 1 << 19  # of each row more is held than its bytes
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**7), st.integers(1, 64))
