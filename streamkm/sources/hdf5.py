@@ -22,11 +22,13 @@ import numpy as np
 
 from streamkm.errors import SourceError, StreamKMError
 from streamkm.metering import count
+from streamkm.sources.bounded import bounded_memory
 from streamkm.sources.hdf5_chunks import check_chunks, filters_of, read_rows
 from streamkm.sources.streams import ForwardReader, InflateStream
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 LARGE_CHUNK_BYTES: Final = 32 << 20
+OPENING_BYTES: Final = 128 << 20  # and as much as the file has: names, indices of chunks
 _LOCAL = threading.local()
 
 
@@ -114,9 +116,11 @@ def _open(path: str) -> h5py.File:
 def open_source(locator: str) -> Hdf5Source:
     """Open `file.h5:path/of/dataset`; the path may be left out where there is one matrix."""
     path, _, name = locator.partition(":")
-    if Path(path).stat().st_size == 0:
+    size = Path(path).stat().st_size
+    if size == 0:
         raise SourceError(f"{Path(path).name}: the file is empty")
-    with _damage(Path(path).name), h5py.File(path, "r") as handle:
+    # By one damaged length of a list of names HDF5 would fill all memory with zeros.
+    with bounded_memory(OPENING_BYTES + size), _damage(Path(path).name), h5py.File(path) as handle:
         return from_dataset(_find(handle, name.strip("/"), Path(path).name))
 
 
@@ -127,7 +131,8 @@ def _damage(name: str) -> Iterator[None]:
         yield
     except (StreamKMError, FileNotFoundError):
         raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error,
+            MemoryError) as error:  # fmt: skip
         what = " ".join(str(error).split())[:160]
         raise SourceError(f"{name}: damaged or truncated ({what})") from error
 

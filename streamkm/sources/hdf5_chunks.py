@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streamkm.errors import SourceError
 
 KNOWN_FILTERS: Final = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
+CHECKSUM_BYTES: Final = 4  # behind a chunk that has one
 
 
 def filters_of(dataset: h5py.Dataset) -> tuple[int, ...]:
@@ -30,19 +31,23 @@ def filters_of(dataset: h5py.Dataset) -> tuple[int, ...]:
 def check_chunks(dataset: h5py.Dataset, name: str) -> None:
     """Refuse chunks that are said to lie outside of the file, in one walk over their index.
 
-    HDF5 would take memory for them before it looks, or crash over an empty one.
+    HDF5 would take memory for them before it looks, or crash over an empty one; it
+    believes what its filters are told of a chunk's size in the same way.
 
     Raises
     ------
     SourceError
-        If there is one.
+        If there is one, or a filter of chunks of another size.
     """
     if dataset.chunks is None:
         return
+    _check_filters(dataset, name)
     whole = dataset.file.id.get_filesize()
+    has_checksum = h5py.h5z.FILTER_FLETCHER32 in filters_of(dataset)
+    least = CHECKSUM_BYTES if has_checksum else 0
 
     def is_outside(chunk: Any) -> Any:
-        is_inside = 0 < chunk.size <= whole - chunk.byte_offset
+        is_inside = least < chunk.size <= whole - chunk.byte_offset
         return None if is_inside else chunk  # anything but None ends the walk
 
     wrong = dataset.id.chunk_iter(is_outside)
@@ -51,6 +56,20 @@ def check_chunks(dataset: h5py.Dataset, name: str) -> None:
             f"{name}: damaged or truncated; a chunk of {wrong.size} bytes at byte "
             f"{wrong.byte_offset} in a file of {whole}"
         )
+
+
+def _check_filters(dataset: h5py.Dataset, name: str) -> None:
+    n_values, itemsize = math.prod(dataset.chunks), dataset.dtype.itemsize
+    known = {  # which parameter says what of a chunk
+        h5py.h5z.FILTER_LZF: {2: n_values * itemsize},
+        h5py.h5z.FILTER_SCALEOFFSET: {2: n_values, 4: itemsize},
+    }
+    plist = dataset.id.get_create_plist()
+    for i in range(plist.get_nfilters()):
+        code, _, parameters, _ = plist.get_filter(i)
+        for place, value in known.get(code, {}).items():
+            if len(parameters) > place and parameters[place] != value:
+                raise SourceError(f"{name}: damaged; a filter is of chunks of another size")
 
 
 def read_rows(

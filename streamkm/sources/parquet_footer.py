@@ -13,6 +13,8 @@ from streamkm.remote import is_url, open_file, reaching
 from streamkm.sources.fields import Field, fields_of, pyarrow
 from streamkm.sources.values import length_of_lists, n_missing
 
+MOST_STRING_BYTES: Final = 100_000_000  # Arrow's own
+MOST_ITEMS: Final = 1_000_000  # likewise
 STATE_BYTES: Final = 5 << 19  # of a column: its dictionary, a page, and a page decoded
 
 
@@ -49,8 +51,14 @@ def open_parquet(path: str, buffer_bytes: int = 0, *, is_prefetched: bool = Fals
     pyarrow("Parquet")
     from pyarrow.parquet import ParquetFile
 
-    source = open_file(path) if is_url(path) else path
-    return ParquetFile(source, buffer_size=buffer_bytes, pre_buffer=is_prefetched)
+    if is_url(path):
+        return ParquetFile(open_file(path), buffer_size=buffer_bytes, pre_buffer=is_prefetched)
+    size = max(Path(path).stat().st_size, 1)  # a footer has no list and no text that is longer
+    return ParquetFile(
+        path, buffer_size=buffer_bytes, pre_buffer=is_prefetched,
+        thrift_string_size_limit=min(size, MOST_STRING_BYTES),
+        thrift_container_size_limit=min(size, MOST_ITEMS),
+    )  # fmt: skip
 
 
 @contextmanager

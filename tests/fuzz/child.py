@@ -26,7 +26,6 @@ from tests.fuzz.targets import TARGETS, Target, Tree, mutated, put
 
 LIMIT_S: Final = 10.0  # of wall time, on a machine that others use too
 CPU_S: Final = 5.0
-SPARE_BYTES: Final = 64 << 20
 RATIO: Final = 100  # times the file's size
 ADDRESS_BYTES: Final = 1 << 30  # what a case may ask the system for, used or not
 # What the restricted unpickler admits, and reading an array of a fixed dtype needs.
@@ -116,7 +115,7 @@ class Cases:
             return found
         if self.watch.seen:
             return _failure(self.watch.seen[0], "")
-        if grown > SPARE_BYTES + RATIO * size:
+        if grown > target.spare_bytes + RATIO * size:
             return _failure(f"{grown >> 20} MiB for a file of {size} bytes", "memory")
         if cpu_s > CPU_S:
             return _failure(f"{cpu_s:.1f} s of computing", "slow")

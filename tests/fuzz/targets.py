@@ -59,12 +59,15 @@ class Target:
         Opens it and reads all.
     writes
         Whether reading may change the files: a run cuts its history.
+    spare_bytes
+        What reading may take, however small the file is.
     """
 
     name: str
     templates: Sequence[Callable[[], str]]
     read: Callable[[str], None]
     writes: bool = False
+    spare_bytes: int = 64 << 20
 
 
 def drain(source: Any) -> None:
@@ -290,6 +293,7 @@ TARGETS: Final = {
                 _hdf5("offset.h5", chunks=(8, 6), scaleoffset=3, dtype="i4"),
             ],
             read_rows,
+            spare_bytes=192 << 20,  # what opening is granted, and the rest
         ),
         Target(
             "zarr",

@@ -8,6 +8,7 @@ import json
 import pickle
 import resource
 import struct
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -229,6 +230,49 @@ def test_a_chunk_of_hdf5_that_is_empty():
     Path("rows.h5").write_bytes(data)
     with pytest.raises(SourceError, match="a chunk of 0 bytes"):
         open_source("rows.h5")
+
+
+def test_a_checksum_of_hdf5_that_is_longer_than_its_chunk():
+    data = write_hdf5(chunks=(40, 3), fletcher32=True)
+    size = struct.pack("<I", ROWS.nbytes + 4)
+    at = data.index(size + bytes(4), data.index(b"TREE\x01"))
+    data[at : at + 4] = struct.pack("<I", 3)
+    Path("rows.h5").write_bytes(data)
+    with pytest.raises(SourceError, match="a chunk of 3 bytes"):
+        open_source("rows.h5")
+
+
+@pytest.mark.parametrize(
+    ("options", "place"), [({"compression": "lzf"}, 2), ({"scaleoffset": 3}, 2),
+                           ({"scaleoffset": 3}, 4)],
+)  # fmt: skip
+def test_a_filter_of_hdf5_that_is_of_other_chunks(options, place):
+    data = write_hdf5(chunks=(40, 3), **options)
+    with h5py.File("rows.h5") as file:
+        parameters = file["data"].id.get_create_plist().get_filter(0)[2]
+    Path("whole.h5").write_bytes(data)
+    assert len(open_source("whole.h5").read(0, 40)) == 40
+    packed = struct.pack(f"<{len(parameters)}I", *parameters)
+    at = data.index(packed) + 4 * place
+    data[at : at + 4] = struct.pack("<I", 1 << 28)
+    Path("rows.h5").write_bytes(data)
+    with pytest.raises(SourceError, match="a filter is of chunks of another size"):
+        open_source("rows.h5")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory")
+def test_names_of_hdf5_that_are_said_to_be_endless():
+    """HDF5 makes zeros of what a list of names has beyond the file, until memory is full."""
+    data = write_hdf5()
+    at = data.index(b"HEAP") + 8
+    data[at : at + 8] = struct.pack("<Q", 1 << 34)
+    Path("rows.h5").write_bytes(data)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SourceError, match="damaged"):
+        open_source("rows.h5")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 200 << 10  # KiB
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_a_chunk_of_hdf5_that_inflates_to_more_than_it_is():
