@@ -21,11 +21,11 @@ from tests.helpers import heavy_tailed, tree
 KILLS = 20
 SETTINGS = {"n_clusters": 8, "n_init": 4, "random_state": 5, "tol": 0, "max_iter": 60}
 
-# A process that says when it begins, on threads or on a cluster of its own.
+# A process that says when it begins, on threads or on a cluster that outlives it.
 SCRIPT = """
 import sys
 import streamkm
-from distributed import Client, LocalCluster
+from distributed import Client
 from streamkm.runtime import make_executor
 from streamkm.runtime.dask_cluster import DistributedExecutor
 
@@ -36,8 +36,7 @@ def main(executor):
 if sys.argv[1] == "threads":
     main(make_executor("threads", 2))
 else:
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False,
-                      dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+    with Client(sys.argv[1]) as client:
         main(DistributedExecutor(client=client))
 """
 FIT = f"""streamkm.KMeans(**{SETTINGS!r}, init=sys.argv[2], executor=executor,
@@ -47,16 +46,17 @@ PREDICT = """model = streamkm.load_model("model.zarr").set_params(executor=execu
     getattr(model, sys.argv[2])("x.zarr", out="out.zarr", overwrite=True)"""
 
 
-def kill_at_random_moments(work, argument, final, seconds):
+def kill_at_random_moments(work, argument, final, seconds, cluster):
     """Start a process again and again and kill it, each time somewhere in its first `seconds`.
 
-    One that ends before it is killed begins anew. Returns after the last kill.
+    One that ends before it is killed begins anew. Returns after the last kill. The cluster's
+    workers go on with what they were at when their client was killed.
     """
     moments = random.Random(7)
     n_killed = n_ended = 0
     while n_killed < KILLS:
         assert n_ended < 3 * KILLS
-        crew = moments.choice(["threads", "threads", "cluster"])
+        crew = moments.choice(["threads", "threads", cluster])
         with subprocess.Popen(
             [sys.executable, "-c", SCRIPT.format(work=work), crew, argument],
             stdout=subprocess.PIPE,
@@ -97,7 +97,7 @@ def timed(work, argument, final):
     [("lognormal float32", "random", 1.0), ("uint8", "k-means||", 0.7)],
     ids=["Lloyd with four restarts", "seeding by k-means||"],
 )
-def test_a_fit_goes_on_to_the_same_bits(kind, init, share, rng):
+def test_a_fit_goes_on_to_the_same_bits(kind, init, share, rng, client):
     rows = heavy_tailed(200_000, 16)
     if kind == "uint8":
         rows = rng.integers(0, 256, rows.shape, np.uint8)
@@ -111,7 +111,8 @@ def test_a_fit_goes_on_to_the_same_bits(kind, init, share, rng):
         assert (model.inertia_, model.n_iter_) == (whole.inertia_, whole.n_iter_)
         assert [r["pass"] for r in model.history_] == [r["pass"] for r in whole.history_]
 
-    for _ in kill_at_random_moments(FIT, init, "m.zarr", seconds):
+    cluster = client.scheduler.address
+    for _ in kill_at_random_moments(FIT, init, "m.zarr", seconds, cluster):
         same(load_model("m.zarr"))
     same(KMeans(**SETTINGS, init=init, executor="processes", run_dir="run").fit("x.zarr"))
 
@@ -124,14 +125,15 @@ def same_files(a, b):
 
 
 @pytest.mark.timeout(600)
-def test_distances_that_are_written_to_a_store_are_gone_on_with():
+def test_distances_that_are_written_to_a_store_are_gone_on_with(client):
     rows = heavy_tailed(400_000, 8)
     store = streamkm.convert(rows, "x.zarr", chunk_rows=5000)
     model = KMeans(16, n_init=1, random_state=0, max_iter=2, init="random").fit(store)
     model.save("model.zarr")
     model.transform(store, out="whole.zarr")
     seconds = timed(PREDICT, "transform", "out.zarr")
-    for _ in kill_at_random_moments(PREDICT, "transform", "out.zarr", seconds):
+    cluster = client.scheduler.address
+    for _ in kill_at_random_moments(PREDICT, "transform", "out.zarr", seconds, cluster):
         same_files("out.zarr", "whole.zarr")
     left = bytes(80)
     if Path("out.zarr.partial.done").exists():
