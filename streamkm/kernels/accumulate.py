@@ -8,7 +8,7 @@ import numpy as np
 
 from streamkm.kernels.assign import assign, assign_tile
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
-from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.compiled import ONE, compiled, compiled_making
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import Frame, FrameArrays
 from streamkm.kernels.lloyd import Grids, PartialSums
@@ -108,7 +108,7 @@ class LloydAccumulator(SumsAccumulator):
         return labels
 
 
-@compiled
+@compiled_making
 def _lloyd_block(
     rows: Rows,
     table: F32 | None,
@@ -130,7 +130,7 @@ def _lloyd_block(
         add_rows(tile, n, labels[start : start + n], sums)
 
 
-@compiled
+@compiled_making
 def _move_block(
     rows: Rows, table: F32 | None, weights: F64 | None, moved: I64, before: I32, now: I32,
     view: ViewArrays, sums: SumArrays,
@@ -154,7 +154,7 @@ def _move_block(
         move_rows(tile, n, here, there, sums)
 
 
-@compiled
+@compiled_making
 def _sum_block(
     rows: Rows, table: F32 | None, weights: F64 | None, labels: I32,
     view: ViewArrays, sums: SumArrays,

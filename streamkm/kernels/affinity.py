@@ -17,7 +17,7 @@ from streamkm.kernels.assign import (
     error_bound,
 )
 from streamkm.kernels.centers import CenterArrays, prepare
-from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.compiled import ONE, compiled, compiled_making
 from streamkm.kernels.frame import Frame, FrameArrays, square_of
 from streamkm.kernels.scores import score_tile
 from streamkm.kernels.tile import readable, see_tile, tile_rows
@@ -112,7 +112,7 @@ class Landmarks:
         return index, values
 
 
-@compiled
+@compiled_making
 def _all_distances(
     rows: Rows, table: F32 | None, view: ViewArrays, points: F64, index: I32, sq_dist: F64
 ) -> None:  # pragma: no cover - compiled
@@ -124,7 +124,7 @@ def _all_distances(
             sq_dist[i, k] = distance_between(tile[0], points[k])
 
 
-@compiled
+@compiled_making
 def _nearest_few(
     rows: Rows,
     table: F32 | None,

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import CenterArrays, Centers
-from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_finite
+from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_finite, compiled_making
 from streamkm.kernels.frame import FrameArrays, frame_block
 from streamkm.kernels.panels import Lanes, Scratch, make_scratch, score_panels
 from streamkm.kernels.scores import score_row
@@ -66,7 +66,7 @@ def label_rows(rows: Rows, centers: Centers, labels: I32, sq_dist: F64 | None = 
     )
 
 
-@compiled
+@compiled_making
 def _assign_block(
     rows: Rows,
     table: F32 | None,
@@ -96,8 +96,8 @@ def assign_tile(
 ) -> None:  # pragma: no cover - compiled
     """Label rows `start` to `start + n` of a block."""
     exact, _, _, max_norm, panels, _, slots = centers
-    framed, squares, addresses, _, found, _, wide, _, _ = scratch
-    frame_block(rows, start, n, table, frame, wide, framed, squares)
+    framed, squares, addresses, _, found, _, wide, _, _, numbers = scratch
+    frame_block(rows, start, n, table, frame, wide, framed, squares, numbers)
     score_panels(addresses, n, centers, (ZERO, len(panels)), scratch)
     slot = found[2]
     for i in range(n):

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.typing import F64, I32, I64
 
 BINS: Final = 4
@@ -96,7 +96,7 @@ def _set_constants(constants: F64, j: int, top: int) -> None:  # pragma: no cove
     constants[BINS, j] = math.ldexp(1.0, BIN_BITS * (top + 1) - 1)
 
 
-@compiled
+@compiled_making
 def bin_constants(top: I32) -> F64:  # pragma: no cover - compiled
     """Return what rounds to each bin and what bounds the top one, shape (BINS + 1, n_features)."""
     constants = np.empty((BINS + 1, len(top)))
@@ -118,7 +118,7 @@ def _raise_top(
     _set_constants(constants, j, need)
 
 
-@compiled
+@compiled_making
 def add_binned(
     values: F64, n_rows: int, limbs: I64, top: I32, constants: F64
 ) -> None:  # pragma: no cover - compiled
@@ -134,7 +134,7 @@ def add_binned(
     add_binned_within(values, n_rows, largest, limbs, top, constants)
 
 
-@compiled
+@compiled_making
 def add_binned_within(
     values: F64, n_rows: int, largest: F64, limbs: I64, top: I32, constants: F64
 ) -> None:  # pragma: no cover - compiled
@@ -181,7 +181,7 @@ def add_by_label(total: BinnedSum, values: F64, labels: I32) -> None:
     _add_by_label(values, labels, total.limbs, total.top, bin_constants(total.top))
 
 
-@compiled
+@compiled_making
 def _add_by_label(
     values: F64, labels: I32, limbs: I64, top: I32, constants: F64
 ) -> None:  # pragma: no cover - compiled

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
-from streamkm.kernels.compiled import ZERO, compiled, compiled_reordered
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making, compiled_reordered
 from streamkm.kernels.distance_bounds import DOWN, UP, above, reach_line
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import Motion, MotionArrays, group_slots
@@ -67,7 +67,7 @@ def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: Row
     return moved[:n_moved], before[:n_moved], n_bad
 
 
-@compiled
+@compiled_making
 def _bounded_block(
     rows: Rows,
     table: F32 | None,
@@ -90,6 +90,7 @@ def _bounded_block(
     )  # fmt: skip
     grouping = (_groups_of(centers, group_width), group_width)
     listed, limits = np.empty(step, np.int64), np.empty(step, np.float32)
+    open_rows = np.empty(step, np.int64)
     at = n_moved = n_bad = ZERO
     while at < len(rows):
         at, n = _list_rows(at, is_first, motion, grouping[0], known, listed, limits)
@@ -97,7 +98,7 @@ def _bounded_block(
         frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
         m = _tighten(numbers, limits, centers, known, found, scratch)
         if m > 0:
-            score_groups(numbers, m, centers, grouping, known, found, scratch)
+            score_groups(numbers, m, centers, grouping, known, found, scratch, open_rows)
             pick_nearest(m, grouping[0], found)
             decide_close(rows, numbers, m, table, frame, centers, found, scratch)
             renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
@@ -123,7 +124,7 @@ def _list_changes(
     return n_moved, n_bad
 
 
-@compiled
+@compiled_making
 def _groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no cover - compiled
     group = np.empty(len(centers[0]), np.int32)
     for slot in range(len(group)):

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamkm.kernels.assign import decide, distance_between, error_bound
 from streamkm.kernels.centers import CenterArrays, prepare
-from streamkm.kernels.compiled import compiled, compiled_reordered
+from streamkm.kernels.compiled import compiled, compiled_making, compiled_reordered
 from streamkm.kernels.frame import Frame, FrameArrays, square_of
 from streamkm.kernels.seeding import distances
 from streamkm.kernels.tile import readable, see_tile, tile_rows
@@ -101,7 +101,7 @@ class ClusterTree:
         return labels
 
 
-@compiled
+@compiled_making
 def _walk_block(
     rows: Rows,
     table: F32 | None,

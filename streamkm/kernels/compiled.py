@@ -23,18 +23,29 @@ REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def compiled(function: F) -> F:
-    """Compile with the arithmetic exactly as written."""
-    return cast("F", nb.njit(nogil=True, cache=True)(function))
+    """Compile with the arithmetic exactly as written, a function that makes and returns no array.
+
+    The arrays that it is given are then not counted at each call: threads that
+    share them would wait for each other's counts, and one alone spends as long
+    on them as on a few narrow rows.
+    """
+    return cast("F", nb.njit(nogil=True, cache=True, _nrt=False)(function))
+
+
+def compiled_making(function: F) -> F:
+    """Compile likewise a function that makes or returns arrays."""
+    return cast("F", nb.njit(nogil=True, cache=True, _nrt=True)(function))
 
 
 def compiled_reordered(function: F) -> F:
-    """Let the compiler reorder sums: only where an error bound covers it."""
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED)(function))
+    """As `compiled`, but let the compiler reorder sums: only where an error bound covers it."""
+    return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED, _nrt=False)(function))
 
 
 def compiled_finite(function: F) -> F:
     """Reorder, and take it that there is no NaN."""
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED | {"nnan"})(function))
+    fast = REORDERED | {"nnan"}
+    return cast("F", nb.njit(nogil=True, cache=True, fastmath=fast, _nrt=False)(function))
 
 
 def cache_folder(function: Callable[..., Any]) -> str:

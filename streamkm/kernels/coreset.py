@@ -15,7 +15,7 @@ import numpy as np
 
 from streamkm.kernels.assign import assign
 from streamkm.kernels.centers import prepare
-from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.compiled import ONE, compiled_making
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.seeding import distances, plus_plus
 from streamkm.kernels.split_tree import grow_leaves
@@ -181,7 +181,7 @@ def _sampled(weights: F64, rates: F64, size: int, draws: np.random.Generator) ->
     return chosen, masses
 
 
-@compiled
+@compiled_making
 def _mean(
     rows: Rows, table: F32 | None, view: ViewArrays, weights: F64, mean: F64
 ) -> None:  # pragma: no cover - compiled

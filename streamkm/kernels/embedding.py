@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamkm.kernels.affinity import Landmarks
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled_making
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.nearest import Nearest
 from streamkm.typing import F32, F64, I32, Rows
@@ -82,7 +82,7 @@ class EmbeddedNearest:
         return self.at_points.distances(self.points(rows))
 
 
-@compiled
+@compiled_making
 def _embed(
     index: I32, values: F64, projection: F64, out: F32
 ) -> None:  # pragma: no cover - compiled

@@ -20,7 +20,6 @@ FRAMED_VALUES: Final = 1 << 16  # 256 KiB of float32: the tile stays in L2 besid
 PADDED_FROM: Final = 512
 WHOLE_TILES: Final = 48  # rows: a multiple of 6, of 12, and of 16
 LEAST_TILE: Final = 16
-MOST_FRAMED_ROWS: Final = 192  # their best scores stay in L1
 
 # What compiled code takes of a `Frame`: shift, scale, view, and the shift in float32 where rows
 # may be framed in float32, else nothing.
@@ -80,9 +79,9 @@ class Frame:
 
 
 @compiled
-def framed_rows(n_features: int) -> int:  # pragma: no cover - compiled
+def framed_rows(n_features: int, most: int) -> int:  # pragma: no cover - compiled
     """Return the rows of a framed tile: where it may be, a multiple of what all tiles take."""
-    n_rows = min(FRAMED_VALUES // n_features, MOST_FRAMED_ROWS)
+    n_rows = min(FRAMED_VALUES // n_features, most)
     unit = WHOLE_TILES if n_rows >= WHOLE_TILES else LEAST_TILE
     return max(n_rows // unit * unit, LEAST_TILE)
 
@@ -107,13 +106,16 @@ def frame_block(
     wide: F64,
     framed: F32,
     squares: F32,
+    numbers: I64,
 ) -> None:  # pragma: no cover - compiled
-    """Do as `frame_rows` for `n` rows from `start`: the common cases without a view a row."""
+    """Do as `frame_rows` for `n` rows from `start`; `numbers` has room for them."""
     _, scale, view, single = frame
     if table is None and view[4] and len(single) > 0:
         _frame_single(rows, start, n, single, np.float32(scale), framed, squares)
     else:
-        frame_rows(rows, np.arange(start, start + n), table, frame, wide, framed, squares)
+        for i in range(n):
+            numbers[i] = start + i
+        frame_rows(rows, numbers[:n], table, frame, wide, framed, squares)
 
 
 @compiled_reordered

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.typing import F64, I64
 
 FEISTEL_ROUNDS: Final = 6
@@ -25,7 +25,7 @@ def _mix(z: np.uint64) -> np.uint64:  # pragma: no cover - compiled
     return z ^ (z >> np.uint64(31))
 
 
-@compiled
+@compiled_making
 def uniform_rows(key: np.uint64, start: int, stop: int) -> F64:  # pragma: no cover - compiled
     """Return one number in (0, 1) for each row from `start` to `stop`."""
     out = np.empty(stop - start)
@@ -35,7 +35,7 @@ def uniform_rows(key: np.uint64, start: int, stop: int) -> F64:  # pragma: no co
     return out
 
 
-@compiled
+@compiled_making
 def permute(
     key: np.uint64, n_rows: int, start: int, stop: int
 ) -> I64:  # pragma: no cover - compiled

@@ -7,7 +7,7 @@ import numpy as np
 from streamkm.kernels.assign import assign_tile
 from streamkm.kernels.binned_sum import BinnedSum, add_by_label
 from streamkm.kernels.centers import CenterArrays, Centers
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.members import Members
@@ -58,7 +58,7 @@ class MembersAccumulator:
         return Members(self.counts, self.sums.close(), self.spread)
 
 
-@compiled
+@compiled_making
 def _members_block(
     rows: Rows,
     table: F32 | None,

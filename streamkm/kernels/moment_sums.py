@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamkm.kernels.binned_sum import add_binned, add_binned_within
-from streamkm.kernels.compiled import compiled, compiled_reordered
+from streamkm.kernels.compiled import compiled, compiled_making, compiled_reordered
 from streamkm.kernels.tile import see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, I64, Rows
@@ -17,7 +17,7 @@ EXACT_ROWS: Final = 256  # so many squares of bytes add exactly in float32
 LEAST_TILE_ROWS: Final = 32
 
 
-@compiled
+@compiled_making
 def add_bytes(
     rows: Rows, sums: I64, squares: I64, low: F64, high: F64
 ) -> None:  # pragma: no cover - compiled
@@ -66,7 +66,7 @@ def _vanishing(row: F64) -> float:  # pragma: no cover - compiled
     return total
 
 
-@compiled
+@compiled_making
 def add_block(
     rows: Rows,
     table: F32 | None,

@@ -7,11 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.kernels.exact_sum import LOW_BITS, ExactSum, rounders
+from streamkm.kernels.split_lanes import add_split, move_split
 from streamkm.typing import F64, I32, I64
 
 FLUSH_ROWS: Final = 1 << 14  # rows that a float64 accumulator may take between two flushes
+NUMBER_BYTES: Final = 8
 
 # What compiled code takes of an `OpenSum`: scratch, limbs, exponents, rounding constants, and how
 # many rows the scratch has taken.
@@ -96,16 +98,12 @@ def add_rows(
                 for j in range(n_features):
                     whole[j] += rows[i, j]
         return
-    high_constant, low_constant = constants[0], constants[1]
+    row, grid, place = rows.ctypes.data, constants.ctypes.data, scratch.ctypes.data
+    row_bytes, next_limb = NUMBER_BYTES * n_features, scratch[0].size
     for i in range(n_rows):
         if labels[i] >= 0:
-            high, low = scratch[0, labels[i]], scratch[1, labels[i]]
-            for j in range(n_features):
-                value = rows[i, j]
-                top = (value + high_constant[j]) - high_constant[j]
-                rest = value - top
-                high[j] += top
-                low[j] += (rest + low_constant[j]) - low_constant[j]
+            add_split(row, grid, next_limb, n_features, place + labels[i] * row_bytes)
+        row += row_bytes
 
 
 @compiled
@@ -120,7 +118,7 @@ def move_rows(
     """
     make_room(sums, 2 * n_rows)
     scratch, _, _, constants, _ = sums
-    n_features = rows.shape[1]
+    n_places, n_features = scratch.shape[1], rows.shape[1]
     if len(constants) == 1:
         for i in range(n_rows):
             into, out = scratch[0, new[i]], scratch[0, old[i]]
@@ -128,18 +126,12 @@ def move_rows(
                 into[j] += rows[i, j]
                 out[j] -= rows[i, j]
         return
-    high_constant, low_constant = constants[0], constants[1]
+    row, grid, place = rows.ctypes.data, constants.ctypes.data, scratch.ctypes.data
+    row_bytes, next_limb = NUMBER_BYTES * n_features, scratch[0].size
     for i in range(n_rows):
-        high, low = scratch[0, new[i]], scratch[1, new[i]]
-        old_high, old_low = scratch[0, old[i]], scratch[1, old[i]]
-        for j in range(n_features):
-            value = rows[i, j]
-            top = (value + high_constant[j]) - high_constant[j]
-            rest = ((value - top) + low_constant[j]) - low_constant[j]
-            high[j] += top
-            low[j] += rest
-            old_high[j] -= top
-            old_low[j] -= rest
+        into, out = place + new[i] % n_places * row_bytes, place + old[i] % n_places * row_bytes
+        move_split(row, grid, next_limb, n_features, into, out)
+        row += row_bytes
 
 
 @compiled
@@ -151,7 +143,7 @@ def make_room(sums: SumArrays, n_rows: int) -> None:  # pragma: no cover - compi
     taken[0] += n_rows
 
 
-@compiled
+@compiled_making
 def flush(sums: SumArrays) -> None:  # pragma: no cover - compiled
     """Move float64 accumulators into integer limbs, carry, and clear them."""
     scratch, limbs, exponents, _, taken = sums

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import LARGEST, CenterArrays
-from streamkm.kernels.compiled import ZERO, compiled
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.dot_tile import DOT_CENTERS, DOT_ROWS, score_dots
 from streamkm.kernels.frame import framed_rows, framed_stride
 from streamkm.kernels.register_tile import LANES, N_ROWS, register_tile, settle
@@ -25,21 +25,25 @@ from streamkm.typing import F32, F64, I32, I64
 WIDE: Final = 256
 FEW_CENTERS: Final = 32
 FEW_PRODUCTS: Final = 1 << 14
+MOST_ROWS: Final = 768  # of a tile: handing it on costs as much as scoring some narrow rows
+MOST_LANES_ROWS: Final = 192  # with a lane a center: their best scores stay in L1
 MOST_SCORES: Final = FEW_PRODUCTS  # of a row: FEW_CENTERS, or those of one feature
 
 # What rows are framed and scored in: framed rows and their squared lengths; the addresses of the
 # rows to score; best, second and index of each lane; those of all lanes; one row's scores;
-# a row in float64; the columns of a row tile, and its scores; and in which parts few centers are
-# taken, and where they are.
+# a row in float64; the columns of a row tile, and its scores; in which parts few centers are
+# taken, and where they are; and the numbers of the rows.
 Lanes = tuple[F32, F32, I32]
-Scratch = tuple[F32, F32, I64, Lanes, Lanes, F32, F64, tuple[F32, F32], tuple[I64, I64]]
+Scratch = tuple[F32, F32, I64, Lanes, Lanes, F32, F64, tuple[F32, F32], tuple[I64, I64], I64]
 
 
-@compiled
+@compiled_making
 def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compiled
     """Return the scratch of as many rows as a tile has; its rows are to be scored in order."""
     n_clusters, n_features = centers[0].shape
-    step, stride = framed_rows(n_features), framed_stride(n_features)
+    has_lanes = n_clusters * n_features > FEW_PRODUCTS
+    most = MOST_LANES_ROWS if has_lanes else MOST_ROWS
+    step, stride = framed_rows(n_features, most), framed_stride(n_features)
     room = step + TILE_LANES  # tiles of rows are full, the last one with copies
     lanes = (room, LANES)
     framed = np.zeros((step, stride), np.float32)
@@ -59,10 +63,11 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
             np.empty((min(n_clusters, MOST_SCORES), TILE_LANES), np.float32),
         ),
         _make_parts(centers),
+        np.empty(step, np.int64),
     )
 
 
-@compiled
+@compiled_making
 def _make_parts(centers: CenterArrays) -> tuple[I64, I64]:  # pragma: no cover - compiled
     """Return where parts of the centers begin, by slot, and where in memory each center does."""
     doubled, packed, order = centers[1], centers[4], centers[6]
@@ -159,7 +164,7 @@ def _score_by_rows(
         find_best(s, last - first, first, u + 4 * i, v + 4 * i, w + 4 * i)
 
 
-@compiled
+@compiled_making
 def cut(n: int, width: int, most: int) -> I64:  # pragma: no cover - compiled
     """Cut every `width` of `n` centers into parts of nearly equal size, of at most so many."""
     edges, n_edges, edge = np.empty(n + 1, np.int64), ZERO, ZERO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.assign import distance_between
-from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.compiled import ONE, compiled_making
 from streamkm.kernels.tile import load_tile, readable, see_tile
 from streamkm.kernels.view import AS_THEY_ARE, View, ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
@@ -83,7 +83,7 @@ def distances(rows: Rows, centers: Rows, view: View = AS_THEY_ARE) -> F64:
     return out
 
 
-@compiled
+@compiled_making
 def _distances(
     rows: Rows, table: F32 | None, view: ViewArrays, centers: F64, out: F64
 ) -> None:  # pragma: no cover - compiled

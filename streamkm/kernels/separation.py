@@ -17,7 +17,7 @@ from streamkm.kernels.assign import (
     near_best,
 )
 from streamkm.kernels.centers import Centers, prepare
-from streamkm.kernels.compiled import compiled
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.kernels.frame import Frame, FrameArrays, square_of
 from streamkm.kernels.members import MemberMoments
 from streamkm.kernels.scores import score_tile
@@ -118,7 +118,7 @@ def _with_reach(ready: Centers, extra: F64, scale: float) -> MeanArrays:
     return ready.exact, ready.scores, ready.norms, reach
 
 
-@compiled
+@compiled_making
 def _measure_block(
     rows: Rows,
     table: F32 | None,

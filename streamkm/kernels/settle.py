@@ -32,6 +32,7 @@ def score_groups(
     known: RowArrays,
     found: Found,
     scratch: Scratch,
+    listed: I64,
 ) -> None:  # pragma: no cover - compiled
     """Score the kept rows of a tile in every group that their bounds do not rule out."""
     kept, least, second, nearest = found[0], found[5], found[6], found[7]
@@ -41,7 +42,6 @@ def score_groups(
     slots, n_panels = centers[6], len(centers[4])
     per_group = grouping[1] // centers[4].shape[2]
     base, stride = row_address(framed, 0), 4 * framed.shape[1]
-    listed = np.empty(m, np.int64)
     for group in range(lower.shape[1]):
         n = ZERO
         for z in range(m):

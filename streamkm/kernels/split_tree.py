@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.assign import distance_between
-from streamkm.kernels.compiled import ONE, compiled
+from streamkm.kernels.compiled import ONE, compiled, compiled_making
 from streamkm.kernels.tile import load_tile, see_tile
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
 
 
-@compiled
+@compiled_making
 def grow_leaves(
     rows: Rows,
     table: F32 | None,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
-from streamkm.kernels.open_sum import FLUSH_ROWS, add_labeled, sum_rows
+from streamkm.kernels.open_sum import FLUSH_ROWS, OpenSum, add_labeled, move_rows, sum_rows
 
 heavy_tails = st.builds(
     lambda mantissa, exponent: mantissa * 10.0**exponent,
@@ -65,6 +65,33 @@ def test_the_error_is_bounded_by_the_largest_value(numbers):
     exact = math.fsum(numbers)
     largest = max(abs(x) for x in numbers)
     assert abs(total - exact) <= len(numbers) * largest * 2.0**-60 + abs(exact) * 2.0**-51
+
+
+def on_grid(number: float, exponents: list[int]) -> list[int]:
+    """Multiples of each unit: rounded to even to the first, what is left of it to the second."""
+    high = round(Fraction(number) / Fraction(2) ** exponents[0])
+    rest = Fraction(number) - high * Fraction(2) ** exponents[0]
+    return [high, round(rest / Fraction(2) ** exponents[1])]
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_rows_of_any_width_are_added_and_moved_number_by_number(n_features, n_rows, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_t(2, (n_rows, n_features)) * 10.0 ** rng.integers(-4, 4, n_features)
+    grid = float_grid(np.abs(rows).max(axis=0))
+    old, new = rng.integers(-1, 3, (2, n_rows)).astype(np.int32)
+    total = ExactSum.zeros((3, n_features), grid)
+    add_labeled(total, rows, old)
+    for labels in (old, new):
+        if labels is new:
+            moving = OpenSum(total, n_spare=1)
+            move_rows(rows, n_rows, new, old, moving.arrays)
+            moving.close()
+        for k in range(3):
+            for j in range(n_features):
+                parts = [on_grid(float(x), grid[:, j].tolist()) for x in rows[labels == k, j]]
+                high, low = (sum(part[limb] for part in parts) for limb in (0, 1))
+                assert total.limbs[:, k, j].tolist() == [high + (low >> 38), low % 2**38]
 
 
 @given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=50))
