@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +18,6 @@ from streamkm.direct.codecs import CHECKSUM_BYTES, DECODERS, Octets, verify
 from streamkm.direct.layout import Layout, layout_of
 from streamkm.metering import count, fetching
 
-NOTED_BYTES: Final = 1 << 20  # a read that tells where its bytes were
-MEMORY_BYTES_S: Final = 2e9  # slower ones were on a disk, not in the page cache
 NO_CHUNK: Final = 2**64 - 1  # in a shard's index
 ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -60,7 +55,6 @@ class DirectReader:
         self.layout = layout
         self.is_whole = is_whole
         self._buffers = Buffers()
-        self._is_waiting = False  # for a disk, and not for memory
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows `start` to `stop`, in native byte order.
@@ -77,32 +71,10 @@ class DirectReader:
         dtype = layout.stored_dtype.newbyteorder("=")
         out = self._buffers.rows((max(stop - start, 0), *layout.shape[1:]), dtype)
         if out.size:
-            can_call = hasattr(os, "posix_fadvise")
-            if can_call and self._is_waiting and stop - start >= layout.file_shape[0]:
-                self._call_for(stop, 2 * stop - start)
-            for cell in self._cells(start, stop):
+            box = (slice(start, stop), *(slice(0, size) for size in layout.shape[1:]))
+            for cell in cut(box, layout.file_shape):
                 self._read_file(cell, out[cell.into])
         return out
-
-    def _cells(self, start: int, stop: int) -> Iterator[Cell]:
-        whole = (slice(0, size) for size in self.layout.shape[1:])
-        return cut((slice(start, stop), *whole), self.layout.file_shape)
-
-    def _call_for(self, start: int, stop: int) -> None:
-        """Have the system fetch rows into its page cache meanwhile.
-
-        Who reads whole files one behind the other goes on. A disk that waits for
-        what was read to be decoded, before it is asked for more, stands still.
-        """
-        for cell in self._cells(start, min(stop, self.layout.shape[0])):
-            with suppress(OSError):  # whoever reads it says what there is to be said
-                file = os.open(
-                    Path(self.layout.folder, self.layout.key(cell.coordinates)), os.O_RDONLY
-                )
-                try:
-                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
-                finally:
-                    os.close(file)
 
     def _read_file(self, cell: Cell, out: NDArray[Any]) -> None:
         layout = self.layout
@@ -150,7 +122,7 @@ class DirectReader:
         if begin < 0:
             raise ValueError(f"{n_bytes} bytes do not hold an index")
         data = _octets(table)
-        self._fetch(file, begin, data, mark)
+        _fetch(file, begin, data, mark)
         verify(data, mark)
         return table
 
@@ -164,7 +136,7 @@ class DirectReader:
             self._check_size(length)
             if layout.chain.is_plain:
                 skipped = within[0].start * (out.nbytes // len(out))
-                self._fetch(file, offset + skipped, _octets(out))
+                _fetch(file, offset + skipped, _octets(out))
             else:
                 self._decode(file, offset, length, _octets(out))
             if not layout.stored_dtype.isnative:
@@ -188,30 +160,22 @@ class DirectReader:
         mark = np.empty(chain.checksum_bytes, np.uint8)
         if chain.compressor is None:
             self._check_size(length)
-            self._fetch(file, offset, out, mark)
+            _fetch(file, offset, out, mark)
             verify(out, mark)
             return
         if length <= len(mark):
             raise ValueError(f"{length} bytes hold nothing")
         with self._buffers.lend(length - len(mark)) as data:
-            self._fetch(file, offset, data, mark)
+            _fetch(file, offset, data, mark)
             verify(data, mark)
             DECODERS[chain.compressor](data, out)
-
-    def _fetch(self, file: io.FileIO, offset: int, *parts: Octets) -> None:
-        """Fill memory from consecutive bytes of a file, and note how fast they came."""
-        begin = time.perf_counter()
-        _fill(file, offset, *parts)
-        n_bytes = sum(map(len, parts))
-        if n_bytes >= NOTED_BYTES:
-            self._is_waiting = n_bytes < MEMORY_BYTES_S * (time.perf_counter() - begin)
 
 
 def _octets(values: NDArray[Any]) -> Octets:
     return values.reshape(-1).view(np.uint8)
 
 
-def _fill(file: io.FileIO, offset: int, *parts: Octets) -> None:
+def _fetch(file: io.FileIO, offset: int, *parts: Octets) -> None:
     """Fill memory from consecutive bytes of a file."""
     with fetching():
         file.seek(offset)

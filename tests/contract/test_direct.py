@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 from pathlib import Path
 
@@ -262,32 +261,6 @@ def test_noise_ends_in_an_error_or_in_rows(version, tmp_path):
                 assert from_array(array).read(0, 10).shape == (10, COLUMNS)
             except StoreError:
                 continue
-
-
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no way to call for a file here")
-def test_files_are_called_for_while_a_disk_is_waited_for(tmp_path, monkeypatch):
-    """Of the rows behind those that are read; never where reading is from memory, or of parts."""
-    rows = np.arange(4000, dtype="f4").reshape(1000, 4)
-    array = zarr.create_array(str(tmp_path / "x.zarr"), shape=rows.shape, chunks=(100, 4),
-                              dtype="f4", compressors=None)  # fmt: skip
-    array[:] = rows
-    called = []
-
-    def note(file, *_):
-        called.append(Path(f"/proc/self/fd/{file}").readlink())
-
-    monkeypatch.setattr(os, "posix_fadvise", note)
-    reader = open_direct(array)
-    assert np.array_equal(reader.read(0, 100), rows[:100])
-    assert called == []
-    reader._is_waiting = True
-    assert np.array_equal(reader.read(100, 300), rows[100:300])
-    assert [path.parent.name for path in called] == ["3", "4"]
-    assert np.array_equal(reader.read(300, 350), rows[300:350])
-    assert np.array_equal(reader.read(800, 1000), rows[800:])
-    assert len(called) == 2
-    called[0].unlink()
-    assert np.array_equal(reader.read(100, 300), rows[100:300])  # what is missing is its reader's
 
 
 def test_what_was_read_is_counted(tmp_path):
