@@ -13,10 +13,10 @@ from typing import Any
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 TERMINATED = 143  # 128 + SIGTERM
 # Commands that go on by being given again with their --run, and from where.
-REPEATED = {
+GOES_ON_FROM = {
     "sweep": "the last pass of each fit",
     "score": "what long passes had found",
-    "coreset": "its last part",
+    "coreset": "its last checkpoint",
 }
 
 
@@ -53,7 +53,7 @@ def advice(words: Sequence[str]) -> str:
     command = words[0] if words else ""
     if command in ("convert", "predict", "transform"):
         return "the same command goes on where it stopped"
-    if command not in ("fit", "resume", *REPEATED):
+    if command not in ("fit", "resume", *GOES_ON_FROM):
         return "nothing is left half done: run it again"
     run = going_on(words)
     return run or "nothing of it was kept: with --run DIR it leaves checkpoints"
@@ -65,10 +65,10 @@ def going_on(words: Sequence[str]) -> str:
 
     command = words[0] if words else ""
     run = words[1] if command == "resume" and len(words) > 1 else _value_of("--run", words)
-    if not run or command not in ("fit", "resume", *REPEATED):
+    if not run or command not in ("fit", "resume", *GOES_ON_FROM):
         return ""
-    if command in REPEATED:
-        return f"the same command goes on from {REPEATED[command]}"
+    if command in GOES_ON_FROM:
+        return f"the same command goes on from {GOES_ON_FROM[command]}"
     if RunDir(Path(run)).peek() is None:
         return "the same command begins it again: no pass had ended"
     return f"go on from its last pass with: streamkm resume {quote(run)}"

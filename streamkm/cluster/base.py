@@ -23,7 +23,7 @@ from streamkm.cluster.progress import shown
 from streamkm.cluster.rows import facts_of, locate, shipped
 from streamkm.cluster.rundir import RunDir, taken
 from streamkm.cluster.state import FitState
-from streamkm.data.digest import fingerprint
+from streamkm.data.digest import fingerprint, stamp
 from streamkm.errors import SourceError
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.view import View
@@ -146,10 +146,16 @@ class Clusterer(Fitted, ABC):
         with taken(self.run_dir) as run:
             seed = self.seed_ = self._seed()
             self.fingerprint_ = data
-            every_s, about = self.checkpoint_every_s, f"{data} {weights}"
+            every_s, about = self.checkpoint_every_s, f"{data} {weights} {stamp(rows)}"
             if run is not None:
+                run.check(self._identity(rows, seed, weights))
                 passes.journal = run.look_journal(every_s, about)
-            self.look(passes)
+            try:
+                self.look(passes)
+            except SourceError:  # rows that are mended may look the same from afar
+                if passes.journal is not None:
+                    passes.journal.forget()
+                raise
             if run is not None:
                 own = {"_like": None if old is None else to_json(old), "_about": facts_of(rows)}
                 run.begin({**self._identity(rows, seed, weights), **own})
@@ -202,9 +208,9 @@ class Clusterer(Fitted, ABC):
     def _seed(self) -> int:
         """Return the seed; a run that began without one goes on with the one it drew."""
         if self.random_state is None and self.run_dir is not None:
-            run = RunDir(self.run_dir)
-            if run.exists():
-                return int(run.read()["parameters"]["random_state"])
+            drawn = RunDir(self.run_dir).seed("random_state")
+            if drawn is not None:
+                return int(drawn)
         return seed_of(self.random_state)
 
     def _identity(self, rows: RowSource, seed: int, weights: str) -> Json:

@@ -17,7 +17,7 @@ from streamkm.cluster.state import FitState
 from streamkm.data.aligned import AlignedSource
 from streamkm.data.digest import fingerprint
 from streamkm.data.layout import Group, plan_groups
-from streamkm.errors import SourceError
+from streamkm.errors import SourceError, StoreError
 from streamkm.kernels.coreset import REDUCERS
 from streamkm.kernels.coreset_tree import LEAF, CoresetPlan, CoresetTree
 from streamkm.runtime import make_executor
@@ -29,7 +29,9 @@ from streamkm.typing import RowSource
 SIZE_PER_CLUSTER: Final = 200
 NODES: Final = 4  # coresets that a task holds beside its leaf, for each doubling of the rows
 GROUP_CHUNKS: Final = 4  # of the store, at least, in a group
-PART_GROUPS: Final = 64  # groups between two checkpoints
+LONG_S: Final = 300.0  # a pass that may last longer has a checkpoint after each part
+PART_GROUPS: Final = 8  # groups of a part, or more for many workers
+WORKER_GROUPS: Final = 4  # of a part, for each of them
 
 
 def make_coreset(
@@ -64,8 +66,8 @@ def make_coreset(
     executor, memory_limit
         As for `KMeans`.
     run_dir
-        Folder for checkpoints, every 64 groups of the rows; the same call goes on from
-        them, to the same bits.
+        Folder for checkpoints, every few groups of the rows where these are many; the
+        same call goes on from them, to the same bits.
 
     Returns
     -------
@@ -109,9 +111,8 @@ def make_coreset(
 
 def _seed(run: RunDir | None, random_state: int | None) -> int:
     """Return the seed; a run that began without one goes on with the one it drew."""
-    if random_state is None and run is not None and run.exists():
-        return int(run.read()["parameters"]["seed"])
-    return seed_of(random_state)
+    drawn = run.seed("seed") if random_state is None and run is not None else None
+    return seed_of(random_state) if drawn is None else int(drawn)
 
 
 def _grown(
@@ -167,9 +168,15 @@ def leaf_groups(source: RowSource, leaf_rows: int) -> list[Group]:
 def grow(
     passes: Passes, plan: CoresetPlan, tree: CoresetTree, done: int, *, is_only: bool
 ) -> Iterator[tuple[CoresetTree, int]]:
-    """Yield the tree, and how many parts of the pass it has taken in, after each part.
+    """Yield the tree, and how many rows it has taken in, after each part of the pass.
 
     Rows are kept in memory only for passes that follow.
+
+    Raises
+    ------
+    StoreError
+        If no group begins where `done` rows end: the rows lie in other chunks than
+        when the pass began.
     """
     raw: Any = passes.release()
     source: Any = raw if is_only else passes.source
@@ -185,11 +192,15 @@ def grow(
         groups = leaf_groups(source, plan.leaf_rows)
     tree_bytes = 4 * plan.size * n_features * source.dtype.itemsize
     context = CoresetContext(source, passes.weights, plan, tree_bytes)
-    n_parts = -(-len(groups) // PART_GROUPS)
-    for part in range(done, n_parts):
-        chosen = groups[part * PART_GROUPS : (part + 1) * PART_GROUPS]
-        title = "coreset" if n_parts == 1 else f"coreset, part {part + 1} of {n_parts}"
+    left = [group for group in groups if group.start >= done]
+    if done < n_rows and (not left or left[0].start != done):
+        raise StoreError(f"the rows are cut in other places than when {done} of them were read")
+    is_long = passes.most_s > LONG_S
+    step = max(PART_GROUPS, WORKER_GROUPS * passes.executor.n_workers) if is_long else len(groups)
+    for first in range(0, len(left), step):
+        chosen = left[first : first + step]
+        title = "coreset" if len(groups) <= step else f"coreset, from row {chosen[0].start:,}"
         (grown,) = passes.run(coreset, context, stage="coreset", title=title, groups=chosen)
         passes.note()
         tree = CoresetTree.merge_all([tree, grown])
-        yield tree, part + 1
+        yield tree, chosen[-1].stop

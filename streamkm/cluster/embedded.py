@@ -98,7 +98,8 @@ def passes_over(
         raise StoreError(f"{path} does not hold this run's embedding; choose another name")
     model.check_parameters()
     values = model.model_values(rows)
-    over = Passes(rows, passes.weights, passes.executor, memory_limit, values)
+    held = model.held_bytes(rows)
+    over = Passes(rows, passes.weights, passes.executor, memory_limit, values, held_bytes=held)
     over.history = [] if is_resumed else passes.history
     model.look(over)
     over.history = passes.history

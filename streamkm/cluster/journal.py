@@ -216,6 +216,13 @@ def mark_of(task: Any, context: Any, about: str = "") -> str:
     return digest.hexdigest()
 
 
+def digest_of(value: Any) -> str:
+    """Return a digest of numbers, arrays and dataclasses of them, however they lie in memory."""
+    digest = blake2b(digest_size=16)
+    _feed(digest, value)
+    return digest.hexdigest()
+
+
 def _feed(digest: Any, value: Any) -> None:
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())

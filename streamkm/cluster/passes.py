@@ -97,7 +97,7 @@ class Passes(Recorded):
         self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
         self.journal: Journal | None = None  # where a fit that was killed goes on within a pass
-        self._most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
+        self.most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
         if executor.shares_memory:
             self.keep_bytes = plan.cache_bytes if in_memory else plan.cache_bytes // KEPT_SHARE
             if not in_memory and not hasattr(source, "read_groups"):
@@ -251,7 +251,7 @@ class Passes(Recorded):
     @property
     def _parted(self) -> Journal | None:
         """The journal, where passes over all rows can be parted and may last long enough for it."""
-        is_long = self.journal is not None and self._most_s > self.journal.every_s
+        is_long = self.journal is not None and self.most_s > self.journal.every_s
         return self.journal if is_long and isinstance(self.groups[-1], Group) else None
 
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:

@@ -54,12 +54,12 @@ class RunDir:
 
     def journal(self, every_s: float, about: str) -> Journal:
         """Return where the pass under way is written; each checkpoint clears it."""
-        self._journal = Journal(self.path, every_s, about)
+        self._journal = Journal(self.path, every_s, f"{about} {NUMERICS_VERSION}")
         return self._journal
 
     def look_journal(self, every_s: float, about: str) -> Journal:
         """Return where the look at the rows is written; it serves until the run ends."""
-        return Journal(self.path, every_s, about, LOOK)
+        return Journal(self.path, every_s, f"{about} {NUMERICS_VERSION}", LOOK)
 
     def is_running(self) -> bool:
         """Tell whether a fit is under way here; always False where files have no locks."""
@@ -79,6 +79,16 @@ class RunDir:
         StoreError
             If the folder holds another run; says what differs.
         """
+        self.check(run)
+        if self.exists():
+            (self.path / FINISHED).unlink(missing_ok=True)
+            return
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write_run({**run, "numerics_version": NUMERICS_VERSION})
+
+    def check(self, run: Json) -> None:
+        """Raise where `begin` would, and write nothing."""
         run = {**run, "numerics_version": NUMERICS_VERSION}
         if self.exists():
             found = self.read()
@@ -87,15 +97,8 @@ class RunDir:
             if differing:
                 what = "; ".join(_difference(key, found.get(key), run[key]) for key in differing)
                 raise StoreError(f"{self.path} holds another run: {what}; choose another folder")
-            (self.path / FINISHED).unlink(missing_ok=True)
-            return
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            if any(not _is_empty_of_runs(file) for file in self.path.iterdir()):
-                raise StoreError(
-                    f"{self.path} is not empty and holds no run; choose another folder"
-                )
-            self._write_run(run)
+        elif self.path.exists() and not all(map(_is_empty_of_runs, self.path.iterdir())):
+            raise StoreError(f"{self.path} is not empty and holds no run; choose another folder")
 
     def exists(self) -> bool:
         """Return whether a run has begun here."""
@@ -142,6 +145,11 @@ class RunDir:
             self._append(history)
             write_atomically(self.path / FINISHED, json.dumps(result).encode())
             self._forget_all()
+
+    def seed(self, name: str) -> int | None:
+        """Return the seed that a run drew, a parameter of this name; None where there is none."""
+        found: int | None = self.read()["parameters"].get(name) if self.exists() else None
+        return found
 
     def _forget(self) -> None:
         if self._journal is not None:
@@ -232,7 +240,7 @@ def taken(path: str | Path | None) -> Iterator[RunDir | None]:
         try:
             yield run
         except (ClusterError, StorageError) as error:
-            if run.peek() is not None:
+            if run.peek() is not None and run.read()["algorithm"] not in REPEATED:
                 error.add_note(f"streamkm.resume({str(path)!r}) goes on from its last pass")
             raise
 

@@ -63,7 +63,7 @@ class RunView:
     def goes_on_by(self) -> str:
         """What goes on with it once it has stopped, in words."""
         if self.run["algorithm"] in REPEATED:
-            return f"the command that began it, given again with --run {self.path}"
+            return "the command that began it, given again"
         if self.run.get("_model") is None:
             return f"streamkm.resume({str(self.path)!r}) in Python"
         return f"streamkm resume {self.path}"

@@ -12,6 +12,7 @@ import numpy as np
 from streamkm.cluster import embedded
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.checks import check_choice, check_number, check_whole, refusal
+from streamkm.cluster.cutting import held_beside
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.landmarks import METHODS, place_landmarks
 from streamkm.cluster.lloyd import Closed
@@ -186,6 +187,10 @@ class SpectralClustering(Clusterer):
     def model_values(self, rows: RowSource) -> int:
         """Return the numbers in the products of all landmarks, and in the landmarks."""
         return self.n_landmarks * (self.n_landmarks + rows.shape[1])
+
+    def held_bytes(self, rows: RowSource) -> int:
+        """Return what products that wait take."""
+        return held_beside(rows, self.n_landmarks**2)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return a state that holds the map to the embedding, and no centers yet."""

@@ -53,7 +53,7 @@ class FitState:
 
     @classmethod
     def unsolved(cls, n_features: int, arrays: Mapping[str, Any], done: int) -> FitState:
-        """Return the state of a pass over parts that has taken in `done` of them, without centers.
+        """Return the state of a pass that has taken in `done` rows, without centers.
 
         `arrays` are what it has of them.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from streamkm.typing import ColumnSource, RowSource
 
 STRETCHES: Final = 64
 STRETCH_ROWS: Final = 4
+COLUMN_ROWS: Final = 1 << 20  # that are read at once
 
 
 def fingerprint(source: RowSource) -> str:
@@ -25,6 +27,17 @@ def fingerprint(source: RowSource) -> str:
     return sampled(source)
 
 
+def stamp(source: RowSource) -> str:
+    """Return size and time of the files that rows lie in; nothing where they are not known.
+
+    A digest of a few stretches does not tell a file from itself with one value mended.
+    """
+    places = [source, *getattr(source, "parts", ())]
+    paths = [Path(place.path) for place in places if isinstance(getattr(place, "path", None), str)]
+    found = [path.stat() for path in paths if path.is_file()]
+    return " ".join(f"{entry.st_size}/{entry.st_mtime_ns}" for entry in found)
+
+
 def sampled(source: RowSource | ColumnSource) -> str:
     """Return a digest of shape, dtype and stretches of rows."""
     n_rows = source.shape[0]
@@ -32,6 +45,19 @@ def sampled(source: RowSource | ColumnSource) -> str:
     for start in sorted({n_rows * i // STRETCHES for i in range(STRETCHES)}):
         rows = source.read(start, min(start + STRETCH_ROWS, n_rows))
         digest.update(np.ascontiguousarray(rows).tobytes())
+    return digest.hexdigest()
+
+
+def of_column(column: ColumnSource | None) -> str:
+    """Return a digest of all values of a column, and of the classes that they stand for."""
+    if column is None:
+        return ""
+    n_rows = column.shape[0]
+    names = getattr(column, "class_names", ())
+    digest = hashlib.sha256(f"{n_rows} {column.dtype.str} {names}".encode())
+    for start in range(0, n_rows, COLUMN_ROWS):
+        values = column.read(start, min(start + COLUMN_ROWS, n_rows))
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 

@@ -154,7 +154,7 @@ def default_chunk_rows(n_rows: int, row_bytes: int, unit_rows: int = 1) -> int:
     """
     total = n_rows * row_bytes
     wanted = min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, total // MIN_CHUNKS))
-    rows = min(max(wanted // row_bytes, 1), MAX_CHUNK_ROWS)
+    rows = min(max(wanted // row_bytes, 1), max(MAX_CHUNK_ROWS, unit_rows))
     if rows > unit_rows:
         rows -= rows % unit_rows
     return int(min(rows, n_rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +11,17 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from streamkm.cluster.arguments import digest_of_weights, weights_of
+from streamkm.cluster.arguments import weights_of
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.cutting import held_beside
+from streamkm.cluster.journal import digest_of
 from streamkm.cluster.model import load_model
 from streamkm.cluster.names import refuse_other_rows
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.progress import shown
 from streamkm.cluster.rows import as_rows, facts_of, shipped
 from streamkm.cluster.rundir import RunDir, taken
-from streamkm.data.digest import fingerprint
+from streamkm.data.digest import fingerprint, of_column, stamp
 from streamkm.errors import SourceError
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
@@ -74,6 +73,10 @@ class Running:
     memory_limit: int | str | None = None
     run_dir: str | Path | None = None
     checkpoint_every_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint_every_s > 0:
+            raise SourceError(f"checkpoint_every_s must be positive, got {self.checkpoint_every_s}")
 
 
 @contextmanager
@@ -149,19 +152,19 @@ def _begin(
     run: RunDir, current: Reading, columns: tuple[ColumnSource | None, ...], every_s: float
 ) -> None:
     """Have a run directory keep what the passes find, or go on with what it has of them."""
-    weights, classes = map(digest_of_weights, columns)
-    models = hashlib.sha256(pickle.dumps([model.labeler_ for model in current.models])).hexdigest()
+    weights, classes = map(of_column, columns)
     identity = {
         "fingerprint": fingerprint(current.rows), "weights": weights, "classes": classes,
-        "models": models,
+        "models": digest_of([model.labeler_ for model in current.models]),
     }  # fmt: skip
     n_clusters = sorted({len(model.cluster_centers_) for model in current.models})
-    about = {"n_clusters": n_clusters[0]} if len(n_clusters) == 1 else {}
+    known = {"n_clusters": n_clusters[0]} if len(n_clusters) == 1 else {}
     run.begin(
-        {"algorithm": "score", "parameters": about, **identity, "_about": facts_of(current.rows)}
+        {"algorithm": "score", "parameters": known, **identity, "_about": facts_of(current.rows)}
     )
     run.load()  # nothing: but the history of a run before is no part of this one's
-    current.passes.journal = run.journal(every_s, " ".join(identity.values()))
+    about = " ".join([*identity.values(), stamp(current.rows)])
+    current.passes.journal = run.journal(every_s, about)
 
 
 def model_of(model: Any) -> Clusterer:

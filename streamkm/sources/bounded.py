@@ -15,8 +15,9 @@ _ONE = threading.Lock()  # the bound is the process's: two would take each other
 def bounded_memory(n_bytes: int) -> Iterator[None]:
     """Have the system refuse the process more than `n_bytes` on top of what it has.
 
-    Other threads are refused as well, so that the block should be short. Only
-    Linux has such a bound; elsewhere nothing is done.
+    Other threads are refused as well, and processes that they start meanwhile keep
+    the bound: the block should be short, and `n_bytes` not small. Only Linux has
+    such a bound; elsewhere nothing is done.
     """
     if sys.platform != "linux":
         yield

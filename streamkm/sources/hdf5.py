@@ -28,7 +28,7 @@ from streamkm.sources.streams import ForwardReader, InflateStream
 from streamkm.typing import ColumnSource, Rows, SourceInfo
 
 LARGE_CHUNK_BYTES: Final = 32 << 20
-OPENING_BYTES: Final = 128 << 20  # and as much as the file has: names, indices of chunks
+OPENING_BYTES: Final = 256 << 20  # and as much as the file has: names, indices of chunks
 _LOCAL = threading.local()
 
 
@@ -120,8 +120,12 @@ def open_source(locator: str) -> Hdf5Source:
     if size == 0:
         raise SourceError(f"{Path(path).name}: the file is empty")
     # By one damaged length of a list of names HDF5 would fill all memory with zeros.
-    with bounded_memory(OPENING_BYTES + size), _damage(Path(path).name), h5py.File(path) as handle:
-        return from_dataset(_find(handle, name.strip("/"), Path(path).name))
+    file_name = Path(path).name
+    try:
+        with bounded_memory(OPENING_BYTES + size), _damage(file_name), h5py.File(path) as handle:
+            return from_dataset(_find(handle, name.strip("/"), file_name))
+    except MemoryError as error:
+        raise SourceError(f"{file_name}: damaged, or it has too many names") from error
 
 
 @contextmanager
@@ -131,8 +135,7 @@ def _damage(name: str) -> Iterator[None]:
         yield
     except (StreamKMError, FileNotFoundError):
         raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error,
-            MemoryError) as error:  # fmt: skip
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, zlib.error) as error:
         what = " ".join(str(error).split())[:160]
         raise SourceError(f"{name}: damaged or truncated ({what})") from error
 

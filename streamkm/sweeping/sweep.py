@@ -14,6 +14,7 @@ from streamkm.cluster.arguments import digest_of_weights, seed_of, weights_of
 from streamkm.cluster.base import Clusterer
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.rows import shipped
+from streamkm.cluster.rundir import RunDir
 from streamkm.data.digest import fingerprint, whole
 from streamkm.errors import SourceError
 from streamkm.metrics import Scores, accuracy, evaluate_all, fit_map
@@ -143,7 +144,7 @@ def sweep(
         raise SourceError(f"algorithm must be one of {', '.join(SWEPT)}, got {algorithm!r}")
     if repeats < 1 or not len(n_clusters):
         raise SourceError("a sweep needs at least one number of clusters and one repeat")
-    first = seed_of(random_state)
+    first = _first_seed(random_state, run_dir)
     kind = find_algorithm(algorithm).load()
     models = []
     for k in sorted({int(k) for k in n_clusters}):
@@ -157,7 +158,7 @@ def sweep(
             "executor": runner, "memory_limit": memory_limit,
             "checkpoint_every_s": models[0].checkpoint_every_s,
         }  # fmt: skip
-        folder = None if run_dir is None else Path(run_dir) / _judging(models)
+        folder = None if run_dir is None else Path(run_dir) / _judging(models, y, test)
         judged = evaluate_all(models, X, y, sample_weight, run_dir=folder, **running)
         running["run_dir"] = None if folder is None else folder / "test"
         tested = None if test is None else _tested(models, judged, test, running)
@@ -172,10 +173,22 @@ def sweep(
     return Sweep(table, models, [*history, *judged[0].history], choices(table))
 
 
-def _judging(models: Sequence[Clusterer]) -> str:
-    """Return a name for the run that judges these models: a sweep may be given more of them."""
-    names = repr([(model.n_clusters, model.random_state) for model in models])
-    return f"judging-{whole(np.frombuffer(names.encode(), np.uint8))[:8]}"
+def _first_seed(random_state: Any, run_dir: str | Path | None) -> int:
+    """Return the first seed; fits that began without one go on with those they drew."""
+    if random_state is None and run_dir is not None:
+        for folder in sorted(Path(run_dir).glob("k*-0")):
+            drawn = RunDir(folder).seed("random_state")
+            if drawn is not None:
+                return drawn
+    return seed_of(random_state)
+
+
+def _judging(models: Sequence[Clusterer], *judges: Any) -> str:
+    """Return a name for the run that judges these models: they may be judged by others, too."""
+    names = [(model.n_clusters, model.random_state) for model in models]
+    by = [str(x) if isinstance(x, str | Path | None) else whole(np.asarray(x)) for x in judges]
+    text = repr((names, by)).encode()
+    return f"judging-{whole(np.frombuffer(text, np.uint8))[:8]}"
 
 
 def fit_all(

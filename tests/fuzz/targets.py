@@ -293,7 +293,7 @@ TARGETS: Final = {
                 _hdf5("offset.h5", chunks=(8, 6), scaleoffset=3, dtype="i4"),
             ],
             read_rows,
-            spare_bytes=192 << 20,  # what opening is granted, and the rest
+            spare_bytes=320 << 20,  # what opening is granted, and the rest
         ),
         Target(
             "zarr",

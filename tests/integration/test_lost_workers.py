@@ -29,12 +29,13 @@ from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import PassStarted
 from streamkm.typing import SourceInfo
 
-SETTINGS = {"n_clusters": 32, "n_init": 2, "random_state": 5, "tol": 0, "max_iter": 14,
+SETTINGS = {"n_clusters": 64, "n_init": 2, "random_state": 5, "tol": 0, "max_iter": 14,
             "init": "random"}  # fmt: skip
 FIT = ["fit", "kmeans", "x.zarr", "model.zarr", "-k", "32", "--n-init", "2", "--random-state", "5",
        "--tol", "0", "--max-iter", "200", "--init", "random"]  # fmt: skip
 N_KILLS = 10
 PATIENCE_S = 30
+WAIT_S = 0.08  # a pass takes longer
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -73,6 +74,7 @@ class Killer:
         self.cluster, self.passes, self.n_at_once = cluster, set(passes), n_at_once
         self.moments = random.Random(3)
         self.n_started, self.n_killed = 0, 0
+        self.timers = []
 
     def __call__(self, event):
         if not isinstance(event, PassStarted):
@@ -81,8 +83,9 @@ class Killer:
         if self.n_started in self.passes:
             pids = self.pids_when_all_are_back()
             self.moments.shuffle(pids)
-            wait_s = self.moments.uniform(0.0, 0.15)
-            threading.Timer(wait_s, self.kill, [pids[: self.n_at_once]]).start()
+            wait_s = self.moments.uniform(0.0, WAIT_S)
+            self.timers.append(threading.Timer(wait_s, self.kill, [pids[: self.n_at_once]]))
+            self.timers[-1].start()
 
     def pids_when_all_are_back(self):
         """Return the workers' processes, two at least.
@@ -126,6 +129,8 @@ def test_lost_workers_cost_time_and_no_bits(passes, n_at_once, store, cluster):
         executor = DistributedExecutor(client=client)
         killer = executor.listener = Killer(cluster, passes, n_at_once)
         model = KMeans(**SETTINGS, executor=executor).fit(store)
+        for timer in killer.timers:
+            timer.join()
     assert killer.n_killed == len(passes) * n_at_once
     same(model, whole)
 

@@ -72,8 +72,8 @@ def test_each_run_says_what_goes_on_with_it(run, rng):
         Path("runs", name, "finished.json").unlink()
     _, text, _ = run("runs", "runs")
     assert "go on: streamkm resume runs/fit" in text
+    assert text.count("go on: the command that began it, given again") == 2
     for name in ("score", "coreset"):
-        assert f"given again with --run runs/{name}" in text
         status, screen, _ = run("watch", f"runs/{name}", "--once")
         assert (status, screen.startswith(f"running  runs/{name}  {name}")) == (0, True)
         for command in (("resume", f"runs/{name}"), ("report", f"runs/{name}")):

@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from zipfile import BadZipFile
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,12 +17,12 @@ from hypothesis import strategies as st
 import streamkm
 from streamkm import KMeans
 from streamkm.cluster import ALGORITHMS
-from streamkm.cluster.journal import Journal, mark_of, without
+from streamkm.cluster.journal import Journal, digest_of, mark_of, without
 from streamkm.cluster.parts import KINDS, pack, unpack
 from streamkm.cluster.rundir import RunDir
 from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Group
-from streamkm.errors import StoreError
+from streamkm.errors import BadRowsError, SourceError, StoreError
 from streamkm.metrics import evaluate
 from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import GroupDone, PassStarted
@@ -221,6 +222,8 @@ def test_legs_of_a_sweep_are_shared(stopped):
 
 def test_a_coreset_killed_anywhere_goes_on_to_the_same_bits(monkeypatch):
     monkeypatch.setattr("streamkm.cluster.coreset_pass.PART_GROUPS", 2)
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.WORKER_GROUPS", 0)
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.LONG_S", 0.0)
     streamkm.convert(heavy_tailed(6000, 5), "x.zarr", chunk_rows=50)
     asked = {"n_clusters": 3, "coreset_size": 50, "sample_weight": np.arange(6000.0) % 7}
     whole = streamkm.make_coreset("x.zarr", **asked, random_state=1, executor="serial")
@@ -252,6 +255,107 @@ def test_a_coreset_killed_anywhere_goes_on_to_the_same_bits(monkeypatch):
             )
         with pytest.raises(StoreError, match="holds a coreset, not a fit"):
             streamkm.resume(run)
+
+
+def test_a_coreset_of_rows_that_were_cut_anew_does_not_go_on(monkeypatch):
+    """The fingerprint of a file is of its rows: it may lie in other chunks."""
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.PART_GROUPS", 2)
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.WORKER_GROUPS", 0)
+    monkeypatch.setattr("streamkm.cluster.coreset_pass.LONG_S", 0.0)
+    rows = heavy_tailed(6000, 5)
+    asked = {"n_clusters": 3, "coreset_size": 50, "random_state": 1, "run_dir": "run"}
+
+    def write(chunk_rows):
+        Path("x.h5").unlink(missing_ok=True)
+        with h5py.File("x.h5", "w") as file:
+            file.create_dataset("X", data=rows, chunks=(chunk_rows, 5), compression="lzf")
+
+    def stop(*_):
+        raise Killed
+
+    write(100)
+    with monkeypatch.context() as patch:
+        save = RunDir.save
+        patch.setattr(RunDir, "save", lambda *words: (save(*words), stop()))
+        with pytest.raises(Killed):
+            streamkm.make_coreset("x.h5", **asked)
+    write(1500)
+    with pytest.raises(StoreError, match="cut in other places"):
+        streamkm.make_coreset("x.h5", **asked)
+    write(100)
+    made = streamkm.make_coreset("x.h5", **asked)
+    whole = streamkm.make_coreset("x.h5", **{**asked, "run_dir": None})
+    assert made.rows.tobytes() == whole.rows.tobytes()
+
+
+def test_a_score_of_labels_that_were_mended_begins_anew(stopped):
+    """Of one value that no sample of the file looks at."""
+    rows = heavy_tailed(6000, 5)
+    streamkm.convert(rows, "x.zarr", chunk_rows=150)
+    labels = np.arange(6000) % 3
+    np.save("y.npy", labels)
+    model = KMeans(**parameters_of("kmeans")).fit("x.zarr")
+
+    def score(run_dir=None):
+        return evaluate(model, "x.zarr", "y.npy", run_dir=run_dir, checkpoint_every_s=ALWAYS)
+
+    n_parts = stopped(lambda: score("run"), None)
+    stopped(lambda: score("run"), n_parts - 1)
+    labels[47] = 7
+    np.save("y.npy", labels)
+    with pytest.raises(StoreError, match="the labels differ"):
+        score("run")
+    for bad in (0, -1.0, float("nan")):
+        with pytest.raises(SourceError, match="checkpoint_every_s must be positive"):
+            evaluate(model, "x.zarr", checkpoint_every_s=bad)
+
+
+def test_a_row_that_was_mended_is_looked_at_again():
+    rows = heavy_tailed(6000, 5)
+    settings = {**parameters_of("kmeans"), "run_dir": "run", "checkpoint_every_s": ALWAYS}
+    rows[47, 3] = np.nan
+    np.save("x.npy", rows)
+    with pytest.raises(BadRowsError, match="rows 47"):
+        KMeans(**settings).fit("x.npy")
+    assert not list(Path("run").glob("look-*.npz"))
+    rows[47, 3] = 1.0
+    np.save("x.npy", rows)
+    whole = KMeans(**parameters_of("kmeans")).fit(rows)
+    assert bits(KMeans(**settings).fit("x.npy")) == bits(whole)
+
+
+def test_a_folder_of_another_run_is_left_as_it_is(killed):
+    np.save("x.npy", heavy_tailed(6000, 5))
+    settings = {**parameters_of("kmeans"), "run_dir": "run", "checkpoint_every_s": ALWAYS}
+    n_parts = killed(KMeans(**settings), "x.npy", None)
+    rmtree("run")
+    killed(KMeans(**settings), "x.npy", n_parts - 3)
+    before = {file.name: file.read_bytes() for file in Path("run").iterdir()}
+    np.save("other.npy", heavy_tailed(6000, 4))
+    model = KMeans(**parameters_of("kmeans")).fit("x.npy")
+    for act in (
+        lambda: KMeans(**settings).fit("other.npy"),
+        lambda: evaluate(model, "x.npy", run_dir="run"),
+        lambda: streamkm.make_coreset("x.npy", 3, run_dir="run"),
+        lambda: KMeans(**{**settings, "random_state": None, "n_clusters": 3}).fit("x.npy"),
+    ):
+        with pytest.raises(StoreError, match="holds another run"):
+            act()
+        assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
+    evaluate(model, "x.npy", run_dir="score")
+    with pytest.raises(StoreError, match="holds another run"):
+        KMeans(3, run_dir="score").fit("x.npy")
+
+
+def test_a_sweep_without_a_seed_goes_on_and_is_judged_by_others():
+    np.save("x.npy", heavy_tailed(6000, 5))
+    settings = {"n_clusters": [3, 5], "repeats": 2, "run_dir": "run", "max_iter": 4}
+    first = streamkm.sweep("x.npy", **settings)
+    again = streamkm.sweep("x.npy", **settings, y=np.arange(6000) % 3)
+    assert [bits(m) for m in again.models] == [bits(m) for m in first.models]
+    assert "majority_accuracy" in again.table[0]
+    more = streamkm.sweep("x.npy", **{**settings, "n_clusters": [3, 4, 5]})
+    assert [bits(m) for m in more.models[:2]] == [bits(m) for m in first.models[:2]]
 
 
 def test_the_look_at_a_file_is_not_taken_again(killed, stopped, rng):
@@ -429,6 +533,16 @@ def test_a_result_of_no_known_kind_is_refused():
     forged = content.replace(b'"kind": "PassStats"', b'"kind": "PassStatz"')
     with pytest.raises(BadZipFile, match="CRC"):
         unpack(forged)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_model_has_one_digest_in_memory_and_saved(name):
+    model = KNOWN[name](**parameters_of(name)).fit(heavy_tailed(3000, 5))
+    model.save("m.zarr")
+    found = digest_of(model.labeler_)
+    assert found == digest_of(streamkm.load_model("m.zarr").labeler_)
+    other = KNOWN[name](**{**parameters_of(name), "random_state": 6}).fit(heavy_tailed(3000, 5))
+    assert found != digest_of(other.labeler_)
 
 
 def test_a_mark_is_of_what_is_computed_and_not_of_where():

@@ -9,7 +9,7 @@ import pytest
 
 import streamkm
 from streamkm import StreamKM, make_coreset
-from streamkm.cluster import coreset as coresets
+from streamkm.cluster import coreset_pass as coresets
 from streamkm.data.store import stored_bytes
 from streamkm.kernels.coreset import REDUCERS
 from streamkm.runtime import make_executor
@@ -62,6 +62,8 @@ def test_interrupted_in_the_middle_of_the_pass_it_goes_on_to_the_same_bits(
         pass
 
     monkeypatch.setattr(coresets, "PART_GROUPS", 2)
+    monkeypatch.setattr(coresets, "WORKER_GROUPS", 0)
+    monkeypatch.setattr(coresets, "LONG_S", 0.0)
     store = streamkm.convert(heavy_tailed(4000, 5), "x.zarr", chunk_rows=50)
     wanted = {**SMALL, "refine_passes": refine_passes}
     whole = StreamKM(**wanted).fit(store)
