@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, cast
 
 import numba as nb
 import numpy as np
+from numba.core.options import DefaultOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,6 +19,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 # with them, would be compiled for them too.
 ZERO: Final = cast("int", np.int64(0))
 ONE: Final = cast("int", np.int64(1))
+
+# Whether arrays are counted: an option of Numba that it keeps for itself. One that has it no more
+# counts them all, which is only slower. A function takes it from its caller where it says nothing.
+CAN_BORROW: Final = hasattr(DefaultOptions, "_nrt")
+BORROWING: Final[dict[str, Any]] = {"_nrt": False} if CAN_BORROW else {}
+MAKING: Final[dict[str, Any]] = {"_nrt": True} if CAN_BORROW else {}
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 
@@ -29,23 +36,23 @@ def compiled(function: F) -> F:
     share them would wait for each other's counts, and one alone spends as long
     on them as on a few narrow rows.
     """
-    return cast("F", nb.njit(nogil=True, cache=True, _nrt=False)(function))
+    return cast("F", nb.njit(nogil=True, cache=True, **BORROWING)(function))
 
 
 def compiled_making(function: F) -> F:
     """Compile likewise a function that makes or returns arrays."""
-    return cast("F", nb.njit(nogil=True, cache=True, _nrt=True)(function))
+    return cast("F", nb.njit(nogil=True, cache=True, **MAKING)(function))
 
 
 def compiled_reordered(function: F) -> F:
     """As `compiled`, but let the compiler reorder sums: only where an error bound covers it."""
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED, _nrt=False)(function))
+    return cast("F", nb.njit(nogil=True, cache=True, fastmath=REORDERED, **BORROWING)(function))
 
 
 def compiled_finite(function: F) -> F:
     """Reorder, and take it that there is no NaN."""
     fast = REORDERED | {"nnan"}
-    return cast("F", nb.njit(nogil=True, cache=True, fastmath=fast, _nrt=False)(function))
+    return cast("F", nb.njit(nogil=True, cache=True, fastmath=fast, **BORROWING)(function))
 
 
 def cache_folder(function: Callable[..., Any]) -> str:
