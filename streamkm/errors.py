@@ -68,3 +68,9 @@ class ClusterError(StreamKMError, RuntimeError):
 
 class MissingExtraError(StreamKMError, ImportError):
     """An optional dependency is missing; the message gives the pip line."""
+
+    @classmethod
+    def of(cls, what: str, package: str, extra: str) -> MissingExtraError:
+        """Return the error of what needs a package that one of our extras installs."""
+        verb = "need" if what.endswith("s") else "needs"
+        return cls(f'{what} {verb} {package}; install it with: pip install "streamkm[{extra}]"')

@@ -13,7 +13,7 @@ import numpy as np
 from streamkm.cluster.arguments import digest_of_weights, seed_of, to_json, weights_of
 from streamkm.cluster.checks import check_rows, warn_of_few
 from streamkm.cluster.cutting import held_beside
-from streamkm.cluster.exchange import centers_of, opened
+from streamkm.cluster.exchange import centers_like
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.lloyd import Closed
 from streamkm.cluster.matching import match
@@ -95,7 +95,7 @@ class Clusterer(Fitted, ABC):
             Fitted.
         """
         rows = self.begin(X)
-        old = None if like is None else self._centers_like(like)
+        old = None if like is None else centers_like(like, self, can_renumber=self.can_renumber)
         weights = weights_of(rows, sample_weight)
         with self.passes_over(rows, weights) as passes:
             self.fit_on(passes, rows, fingerprint(rows), digest_of_weights(weights), old)
@@ -185,21 +185,6 @@ class Clusterer(Fitted, ABC):
             if run is not None:
                 run.save(states, passes.history)
         return states
-
-    def _centers_like(self, like: Any) -> F64:
-        """Return the centers whose ids are to be kept; refuse those that cannot be matched."""
-        if not self.can_renumber:
-            raise SourceError(f"like: the clusters of {type(self).__name__} cannot be renumbered")
-        scaling, like = self.scaling, opened(like)
-        if isinstance(like, Fitted):
-            scaling.refuse_other("like", like)
-            refuse_other_names("like", known_names(self), known_names(like))
-        old, n_used = centers_of(like), scaling.picks.width(self.n_features_in_)
-        if old.ndim != 2 or old.shape[1] != n_used or not np.isfinite(old).all():
-            raise SourceError(
-                f"like: its centers have shape {old.shape}, the fit looks at {n_used} features"
-            )
-        return old
 
     def renumber(self, model: Closed, order: I64) -> Closed:
         """Return a finished model with cluster `order[i]` as cluster `i`, before it is kept."""

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from streamkm.cluster.fitted import Fitted
 from streamkm.cluster.model import load_model
+from streamkm.cluster.names import known_names, refuse_other_names
 from streamkm.errors import MissingExtraError, SourceError
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.tile import unit_rows
@@ -66,6 +67,28 @@ def opened(source: Any) -> Any:
         return np.load(source, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise SourceError(f"{source}: not a .npy array of centers ({error})") from error
+
+
+def centers_like(like: Any, model: Fitted, *, can_renumber: bool) -> F64:
+    """Return the centers whose ids a model is to keep.
+
+    Raises
+    ------
+    SourceError
+        If they cannot be matched with its own.
+    """
+    if not can_renumber:
+        raise SourceError(f"like: the clusters of {type(model).__name__} cannot be renumbered")
+    scaling, like = model.scaling, opened(like)
+    if isinstance(like, Fitted):
+        scaling.refuse_other("like", like)
+        refuse_other_names("like", known_names(model), known_names(like))
+    old, n_used = centers_of(like), scaling.picks.width(model.n_features_in_)
+    if old.ndim != 2 or old.shape[1] != n_used or not np.isfinite(old).all():
+        raise SourceError(
+            f"like: its centers have shape {old.shape}, the fit looks at {n_used} features"
+        )
+    return old
 
 
 def start_of(init: Any, names: Container[str]) -> Any:

@@ -59,8 +59,7 @@ class Journal:
     def forget(self) -> None:
         """Begin to count anew: there is a checkpoint."""
         self._number = 0
-        for file in self.folder.glob(f"{self.name}-*.npz"):
-            file.unlink(missing_ok=True)
+        forget(self.folder, self.name)
 
     def is_begun(self) -> bool:
         """Tell whether the next pass has a part here."""
@@ -169,6 +168,12 @@ class Journal:
         if edges != sorted(edges):  # of other data
             return [], []
         return found, ranges
+
+
+def forget(folder: Path, name: str) -> None:
+    """Delete the files of a journal."""
+    for file in folder.glob(f"{name}-*.npz"):
+        file.unlink(missing_ok=True)
 
 
 class _Pending:

@@ -10,17 +10,14 @@ from typing import Any
 
 from streamkm.cluster.cutting import cut, row_bytes_of
 from streamkm.cluster.fitdata import FitData
-from streamkm.cluster.history import Recorded
 from streamkm.cluster.journal import MOST_LEGS, Journal, Settle
-from streamkm.cluster.looking import Looked, check_summary, survey_rows, what_is_stored
-from streamkm.cluster.rows import take
+from streamkm.cluster.looking import Looked, Looking
 from streamkm.cluster.scaling import Scaling
 from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
 from streamkm.data.here import forget_here
 from streamkm.data.layout import Group, deal
-from streamkm.kernels.tile import seen_rows
-from streamkm.kernels.view import AS_THEY_ARE, View
+from streamkm.kernels.view import View
 from streamkm.metering import reading
 from streamkm.runtime.base import Executor
 from streamkm.runtime.memory import plan_memory
@@ -36,7 +33,7 @@ BRIEF_S = 3e-3  # of computing: threads would cost as much as they save
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
 
-class Passes(Recorded):
+class Passes(Looking):
     """Runs passes over one source and keeps their history.
 
     Parameters
@@ -111,12 +108,6 @@ class Passes(Recorded):
         self._data: FitData | None = None
         self._held: tuple[Any, Any] | None = None
 
-    @property
-    def data(self) -> FitData:
-        """What `look` found."""
-        assert self._data is not None
-        return self._data
-
     @contextmanager
     def many(self) -> Iterator[Passes]:
         """Have worker processes keep blocks, too, for the time of many passes."""
@@ -148,65 +139,10 @@ class Passes(Recorded):
         return self._held[1]
 
     @property
-    def view(self) -> View:
-        """How rows are seen; known after `find_view`."""
-        assert self._view is not None
-        return self._view
-
-    def find_view(self, least_sample_rows: int) -> None:
-        """Learn how rows are seen: without a look at them unless their moments are needed."""
-        if self._view is None:
-            is_blind = not self._scaling.needs_moments
-            summary = None if is_blind else self._look_raw(least_sample_rows).summary
-            self._view = self._scaling.view(self.source.shape[1], summary)
-
-    def look(self, least_sample_rows: int) -> FitData:
-        """Learn the moments and a sample, as rows are seen: from the store, or by one pass.
-
-        Two passes are taken where rows of unit length need the moments of all first.
-
-        Raises
-        ------
-        BadRowsError
-            If rows hold NaN or infinity.
-        SourceError
-            If values are too large for their squares.
-        """
-        self.find_view(least_sample_rows)
-        view = self.view
-        if view.is_unit:
-            found = survey_rows(self, least_sample_rows, view)
-            summary = found.summary
-        else:
-            found = self._look_raw(least_sample_rows)
-            summary = found.summary.through(view)
-        check_summary(summary)
-        weights = take(self.weights, found.indices) if self.weights is not None else None
-        self._data = FitData(
-            self.source, self.weights, summary, seen_rows(found.sample, view), weights, view,
-            self._scaling.is_cosine, found.n_zero, found.sample,
-        )  # fmt: skip
-        self._raw = None
-        return self._data
-
-    @property
     def goes_on(self) -> bool:
         """Whether a part of the next pass over all rows was done by a fit that was killed."""
         journal = self._parted
         return journal is not None and journal.is_begun()
-
-    def stored(self) -> Looked | None:
-        """Return what the store knows of its rows as they are."""
-        return what_is_stored(self._rows) if self.weights is None else None
-
-    def _look_raw(self, least_sample_rows: int) -> Looked:
-        if self._raw is None:
-            found = self.stored()
-            if found is None or len(found.sample) < min(least_sample_rows, found.summary.count):
-                found = survey_rows(self, least_sample_rows, AS_THEY_ARE)
-            check_summary(found.summary.through(self._scaling.picks))
-            self._raw = found
-        return self._raw
 
     def run_models(
         self, task: Callable[[Any, FitContext], PassResult], models: Sequence[F64],

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from streamkm.cluster.checkpoint import pack, unpack
-from streamkm.cluster.journal import PASSES, Journal
+from streamkm.cluster.differences import differences
+from streamkm.cluster.journal import PASSES, Journal, forget
 from streamkm.cluster.state import FitState
 from streamkm.data.atomic import write_atomically, writing
 from streamkm.data.lock import is_locked, only_one
@@ -32,10 +33,6 @@ LOCK: Final = ".lock"
 LOOK: Final = "look"  # the journal of what comes before the run's first pass
 OURS: Final = (HISTORY, CHECKPOINT, PREVIOUS, FINISHED, PROGRESS)  # and RUN
 REPEATED: Final = ("coreset", "score")  # runs that no model comes of: their command goes on
-# What is told of by a digest, and what it is of.
-DIGESTS: Final = {
-    "fingerprint": "data", "weights": "weights", "classes": "labels", "models": "models",
-}  # fmt: skip
 
 
 class RunDir:
@@ -92,10 +89,8 @@ class RunDir:
         run = {**run, "numerics_version": NUMERICS_VERSION}
         if self.exists():
             found = self.read()
-            keys = [key for key in run if not key.startswith("_")]
-            differing = [key for key in keys if found.get(key) != run[key]]
-            if differing:
-                what = "; ".join(_difference(key, found.get(key), run[key]) for key in differing)
+            what = differences(found, run)
+            if what:
                 raise StoreError(f"{self.path} holds another run: {what}; choose another folder")
         elif self.path.exists() and not all(map(_is_empty_of_runs, self.path.iterdir())):
             raise StoreError(f"{self.path} is not empty and holds no run; choose another folder")
@@ -157,7 +152,7 @@ class RunDir:
 
     def _forget_all(self) -> None:
         for name in (LOOK, PASSES):
-            Journal(self.path, 0.0, name=name).forget()
+            forget(self.path, name)
 
     def remove(self) -> None:
         """Delete the run and its folder; files that are not the run's stay.
@@ -248,15 +243,3 @@ def taken(path: str | Path | None) -> Iterator[RunDir | None]:
 def _is_empty_of_runs(file: Path) -> bool:
     """Tell whether a file may lie where a run begins: one that was killed left it."""
     return file.name == LOCK or file.name.startswith((f".{RUN}.", f"{LOOK}-", f".{LOOK}-"))
-
-
-def _difference(key: str, there: Any, here: Any) -> str:
-    """Say in a few words what differs."""
-    if isinstance(there, dict) and isinstance(here, dict):
-        names = [n for n in here if there.get(n) != here[n]]
-        return ", ".join(
-            f"{n} is {str(there.get(n))[:40]} there, {str(here[n])[:40]} here" for n in names
-        )
-    if key in DIGESTS:
-        return f"the {DIGESTS[key]} differ"
-    return f"{key} is {there} there, {here} here"

@@ -47,9 +47,7 @@ def need_pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtraError(
-            'Parquet needs pyarrow; install it with: pip install "streamkm[tables]"'
-        ) from error
+        raise MissingExtraError.of("Parquet", "pyarrow", "tables") from error
     return pyarrow
 
 

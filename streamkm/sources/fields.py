@@ -36,9 +36,7 @@ def pyarrow(what: str) -> Any:
     try:
         import pyarrow as module
     except ImportError as error:
-        raise MissingExtraError(
-            f'{what} needs pyarrow; install it with: pip install "streamkm[tables]"'
-        ) from error
+        raise MissingExtraError.of(what, "pyarrow", "tables") from error
     return module
 
 

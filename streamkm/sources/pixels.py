@@ -43,9 +43,7 @@ def pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError(
-            'images need Pillow; install it with: pip install "streamkm[images]"'
-        ) from error
+        raise MissingExtraError.of("images", "Pillow", "images") from error
     return Image
 
 

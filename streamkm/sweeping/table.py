@@ -59,9 +59,7 @@ def _parquet(rows: Sequence[Json]) -> bytes:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise MissingExtraError(
-            'Parquet needs pyarrow; install it with: pip install "streamkm[tables]"'
-        ) from error
+        raise MissingExtraError.of("Parquet", "pyarrow", "tables") from error
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
     return buffer.getvalue()
