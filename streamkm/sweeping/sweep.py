@@ -146,11 +146,12 @@ def sweep(
         raise SourceError("a sweep needs at least one number of clusters and one repeat")
     first = _first_seed(random_state, run_dir)
     kind = find_algorithm(algorithm).load()
-    models = []
-    for k in sorted({int(k) for k in n_clusters}):
-        for repeat in range(repeats):
-            folder = None if run_dir is None else Path(run_dir) / f"k{k}-{repeat}"
-            models.append(kind(k, random_state=first + repeat, run_dir=folder, **parameters))
+    root = None if run_dir is None else Path(run_dir)
+    models = [
+        kind(k, random_state=first + i, run_dir=root and root / f"k{k}-{i}", **parameters)
+        for k in sorted({int(k) for k in n_clusters})
+        for i in range(repeats)
+    ]
     runner = make_executor(executor)
     try:
         history = fit_all(models, X, sample_weight, runner, memory_limit)
@@ -158,9 +159,9 @@ def sweep(
             "executor": runner, "memory_limit": memory_limit,
             "checkpoint_every_s": models[0].checkpoint_every_s,
         }  # fmt: skip
-        folder = None if run_dir is None else Path(run_dir) / _judging(models, y, test)
+        folder = root and root / _judging(models, y, test)
         judged = evaluate_all(models, X, y, sample_weight, run_dir=folder, **running)
-        running["run_dir"] = None if folder is None else folder / "test"
+        running["run_dir"] = folder and folder / "test"
         tested = None if test is None else _tested(models, judged, test, running)
     finally:
         if runner is not executor:
