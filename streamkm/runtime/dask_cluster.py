@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class DistributedExecutor:
         except StreamKMError:
             raise
         except distributed.KilledWorker as error:
-            raise _deadly(error, groups) from error
+            raise _deadly(error, self._deaths(), groups) from error
         except distributed.CancelledError as error:
             raise _lost(error) from error
         except Exception as error:
@@ -120,6 +121,15 @@ class DistributedExecutor:
             if self.listener is not None:
                 with suppress(Exception):  # a closed client has no topics
                     self.client.unsubscribe_topic(ROWS_TOPIC)
+
+    def _deaths(self) -> Counter[Any]:
+        """Count the workers that died with each task."""
+        deaths = Counter[Any]()
+        with suppress(Exception):  # no scheduler any more, so nothing to add to the error
+            for _, event in self.client.get_events("all"):
+                if event.get("action") == "remove-worker" and not event["expected"]:
+                    deaths.update(event["processing-tasks"])
+        return deaths
 
     def _homes(self, groups: Sequence[WorkUnit], context: Any) -> _Homes | None:
         """Return where each group belongs, always the same: where workers keep blocks."""
@@ -207,17 +217,24 @@ def _lost(error: BaseException | str) -> ClusterError:
     return ClusterError(f"the cluster lost its workers or its scheduler ({error})")
 
 
-def _deadly(error: distributed.KilledWorker, groups: Sequence[WorkUnit]) -> ClusterError:
-    """Say which rows every worker died of that had them, where it was a group's task."""
-    key = error.task
-    is_group = isinstance(key, tuple) and len(key) == 2
-    blocks = list(getattr(groups[key[1]], "blocks", list)()) if is_group else []
-    if not blocks:
+def _deadly(
+    error: distributed.KilledWorker, deaths: Counter[Any], groups: Sequence[WorkUnit]
+) -> ClusterError:
+    """Say which rows every worker died of that had them, where they were a group's.
+
+    Dask names one task. Others that all of those workers had too may be the cause as well.
+    """
+    most = error.allowed_failures + 1
+    suspects = {error.task} | {key for key, n in deaths.items() if n >= most}
+    numbers = sorted(key[1] for key in suspects if len(key) == 2 and key[0] == error.task[0])
+    blocks = [list(getattr(groups[number], "blocks", list)()) for number in numbers]
+    if not any(blocks):
         return _lost(error)
+    rows = " or ".join(f"{of[0].start} to {of[-1].stop}" for of in blocks if of)
     return ClusterError(
-        f"rows {blocks[0].start} to {blocks[-1].stop}: {error.allowed_failures + 1} workers that "
-        "had them died, one after the other; for want of memory, as the workers' logs will say "
-        "(give them more, or fewer threads), or because to read these rows ends a process"
+        f"rows {rows}: {most} workers that had them died, one after the other; for want of "
+        "memory, as the workers' logs will say (give them more, or fewer threads), or because to "
+        "read these rows ends a process"
     )
 
 

@@ -55,13 +55,14 @@ def store(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture
-def cluster():
+@pytest.fixture(params=[(2, 1)])
+def cluster(request):
+    n_workers, n_threads = request.param
     quiet = logging.getLogger("distributed")
     before = quiet.level
     quiet.setLevel(logging.CRITICAL)
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        n_workers=n_workers, threads_per_worker=n_threads, dashboard_address="127.0.0.1:0"
     ) as cluster:
         yield cluster
     quiet.setLevel(before)
@@ -223,22 +224,24 @@ def wait_for(file, process):
 
 
 class Deadly:
-    """Rows that end the process that reads a certain one of them."""
+    """Rows that end the process that reads a certain one of them, and rows that take their time."""
 
-    shape, dtype = (4000, 2), np.dtype(np.float64)
+    shape, dtype = (2000, 2), np.dtype(np.float64)
     info = SourceInfo(name="deadly", sample_shape=(), natural_rows=100)
     labels = None
 
     def read(self, start, stop):
-        if start <= 1234 < stop and _global_workers:
+        if _global_workers and stop - start > 1:  # a single row is read beforehand
+            time.sleep(0.5 if start <= 1234 < stop else PATIENCE_S)
             os.kill(os.getpid(), signal.SIGKILL)
         return np.arange(2.0 * start, 2.0 * stop).reshape(-1, 2)
 
 
+@pytest.mark.parametrize("cluster", [(1, 2)], indirect=True)
 def test_rows_that_end_every_worker_are_named(cluster):
     with Client(cluster) as client:
         model = KMeans(2, random_state=0, executor=DistributedExecutor(client=client))
-        with pytest.raises(ClusterError, match=r"^rows (\d+) to (\d+): 4 workers") as caught:
+        with pytest.raises(ClusterError, match=r"^rows .*: 4 workers that had them") as caught:
             model.fit(Deadly())
-    first, last = map(int, re.findall(r"\d+", str(caught.value))[:2])
-    assert first <= 1234 < last
+    suspects = re.findall(r"(\d+) to (\d+)", str(caught.value))
+    assert suspects == [("0", "1000"), ("1000", "2000")]  # both were on every worker that died
