@@ -11,6 +11,7 @@ from typing import Any, Final
 from streamkm.errors import SourceError, StreamKMError
 from streamkm.remote import is_url, open_file, reaching
 from streamkm.sources.fields import Field, fields_of, pyarrow
+from streamkm.sources.parquet_thrift import ChunkFacts, read_chunk_facts
 from streamkm.sources.values import length_of_lists, n_missing
 
 MOST_STRING_BYTES: Final = 100_000_000  # Arrow's own
@@ -99,18 +100,17 @@ def read_footer(path: str, wanted: Sequence[str], *, is_label: bool = False) -> 
         fields = fields_of(schema, wanted, name, is_label=is_label)
         leaves = _leaves(schema)
         chosen = [leaves[schema.get_field_index(field.name)] for field in fields]
+        with open_file(path) if is_url(path) else Path(path).open("rb") as content:
+            groups = read_chunk_facts(content, chosen)
         fields = tuple(
-            _complete(file, field, leaf, name) for field, leaf in zip(fields, chosen, strict=True)
+            _complete(file, field, leaf, [group[i] for group in groups], name)
+            for i, (field, leaf) in enumerate(zip(fields, chosen, strict=True))
         )
-        groups = [meta.row_group(g) for g in range(meta.num_row_groups)]
-        stored = [sum(g.column(c).total_compressed_size for c in chosen) for g in groups]
-        states = [
-            sum(min(g.column(c).total_uncompressed_size, STATE_BYTES) for c in chosen)
-            for g in groups
-        ]
-        rows = tuple(group.num_rows for group in groups)
+        rows = tuple(meta.row_group(g).num_rows for g in range(meta.num_row_groups))
         if min(rows, default=0) < 0:
             raise SourceError(f"{name}: damaged, a row group has {min(rows)} rows")
+    stored = [sum(chunk.stored_bytes for chunk in group) for group in groups]
+    states = [sum(min(chunk.decoded_bytes, STATE_BYTES) for chunk in group) for group in groups]
     return Footer(
         tuple(schema.names), fields, rows, max(stored, default=0), sum(stored),
         max(states, default=0),
@@ -132,13 +132,13 @@ def _n_leaves(kind: Any) -> int:
     return sum(_n_leaves(kind.field(i).type) for i in range(kind.num_fields))
 
 
-def _complete(file: Any, field: Field, leaf: int, name: str) -> Field:
+def _complete(file: Any, field: Field, leaf: int, chunks: Sequence[ChunkFacts], name: str) -> Field:
     """Return a field with the width of its lists, as a float where values are missing."""
     if field.width == 0:
         field = replace(field, width=_list_width(file, field.name, name))
     if field.classes is not None:
         return field
-    has_nulls = field.stored.kind != "f" and _has_nulls(file, field.name, leaf)
+    has_nulls = field.stored.kind != "f" and _has_nulls(file, field.name, leaf, chunks)
     return replace(field, has_nulls=has_nulls)
 
 
@@ -155,13 +155,11 @@ def _list_width(file: Any, column: str, name: str) -> int:
     )
 
 
-def _has_nulls(file: Any, column: str, leaf: int) -> bool:
-    """Return whether values are missing: by the statistics, or where there are none by reading."""
+def _has_nulls(file: Any, column: str, leaf: int, chunks: Sequence[ChunkFacts]) -> bool:
+    """Return whether values are missing: by the footer, or where it does not say by reading."""
     if file.schema.column(leaf).max_definition_level == 0:
         return False
-    chunks = (file.metadata.row_group(g).column(leaf) for g in range(file.metadata.num_row_groups))
-    found = [c.statistics.null_count if c.is_stats_set and c.statistics.has_null_count else None
-             for c in chunks]  # fmt: skip
+    found = [chunk.n_nulls for chunk in chunks]
     if None not in found:
         return any(found)
     batches = file.iter_batches(1 << 16, columns=[column], use_threads=False)

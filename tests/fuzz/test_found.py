@@ -574,6 +574,25 @@ def test_a_parquet_footer_with_less_than_no_rows_is_damaged():
         open_source("x.parquet")
 
 
+@pytest.mark.parametrize(
+    ("whole", "damaged"),
+    [  # at such footers pyarrow lets C++ exceptions through, which end the process
+        # A list of two counts becomes one of a single, larger count.
+        (b"\x29\x26\xe8\x07\xe8\x07", b"\x29\x16\xe8\x87\xe8\x07"),
+        # A column's type, the first field of its facts, becomes another than the schema's.
+        (b"\x1c\x15\x08\x19", b"\x1c\x15\x0a\x19"),
+    ],
+)
+def test_a_parquet_footer_that_contradicts_itself_does_not_end_the_process(whole, damaged):
+    lists = pa.array([[1.0, 2.0]] * 500, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"x": lists}), "x.parquet")
+    content = Path("x.parquet").read_bytes()
+    assert content.count(whole) == 1
+    Path("x.parquet").write_bytes(content.replace(whole, damaged))
+    with pytest.raises(SourceError, match="damaged"):
+        open_source("x.parquet")
+
+
 def test_a_model_whose_parameter_is_no_number_is_refused(rng):
     rows = rng.normal(size=(60, 3))
     streamkm.SpectralClustering(2, n_landmarks=20, random_state=0).fit(rows).save("m.zarr")
