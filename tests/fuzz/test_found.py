@@ -575,22 +575,26 @@ def test_a_parquet_footer_with_less_than_no_rows_is_damaged():
 
 
 @pytest.mark.parametrize(
-    ("whole", "damaged"),
-    [  # at such footers pyarrow lets C++ exceptions through, which end the process
-        # A list of two counts becomes one of a single, larger count.
-        (b"\x29\x26\xe8\x07\xe8\x07", b"\x29\x16\xe8\x87\xe8\x07"),
-        # A column's type, the first field of its facts, becomes another than the schema's.
-        (b"\x1c\x15\x08\x19", b"\x1c\x15\x0a\x19"),
+    ("values", "whole", "damaged"),
+    [
+        pytest.param(
+            pa.array([[1.0, 2.0]] * 500, pa.list_(pa.float32(), 2)),
+            b"\x29\x26\xe8\x07\xe8\x07", b"\x29\x16\xe8\x87\xe8\x07",
+            id="a histogram of two counts has one, larger",
+        ),
+        pytest.param(
+            pa.array(range(500), pa.int32()), b"\x1c\x15\x02\x19", b"\x1c\x15\x04\x19",
+            id="a column has another type than in the schema",
+        ),
     ],
-)
-def test_a_parquet_footer_that_contradicts_itself_does_not_end_the_process(whole, damaged):
-    lists = pa.array([[1.0, 2.0]] * 500, pa.list_(pa.float32()))
-    pq.write_table(pa.table({"x": lists}), "x.parquet")
+)  # fmt: skip
+def test_a_parquet_footer_that_contradicts_itself_does_not_end_the_process(values, whole, damaged):
+    pq.write_table(pa.table({"x": values}), "x.parquet")
     content = Path("x.parquet").read_bytes()
     assert content.count(whole) == 1
     Path("x.parquet").write_bytes(content.replace(whole, damaged))
     with pytest.raises(SourceError, match="damaged"):
-        open_source("x.parquet")
+        open_source("x.parquet").read(0, 10)
 
 
 def test_a_model_whose_parameter_is_no_number_is_refused(rng):
