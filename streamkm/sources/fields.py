@@ -213,7 +213,8 @@ def _field(name: str, kind: Any) -> Field | None:
     types = pyarrow("a table").types
     if types.is_fixed_size_list(kind):
         inner = _field(name, kind.value_type)
-        return Field(name, inner.stored, kind.list_size) if inner and inner.width == 1 else None
+        is_row = inner and inner.width == 1 and kind.list_size > 0  # damage makes it negative
+        return Field(name, inner.stored, kind.list_size) if inner and is_row else None
     if types.is_list(kind) or types.is_large_list(kind):
         inner = _field(name, kind.value_type)
         return Field(name, inner.stored, 0) if inner and inner.width == 1 else None

@@ -73,8 +73,10 @@ def read_chunk_facts(file: BinaryIO, leaves: Sequence[int]) -> list[list[ChunkFa
 
 
 def _facts(chunk: dict[int, Any]) -> ChunkFacts:
-    n_nulls = chunk.get(STATISTICS, {}).get(NULL_COUNT)
-    return ChunkFacts(chunk[STORED], chunk[DECODED], n_nulls)
+    facts = chunk[STORED], chunk[DECODED], chunk.get(STATISTICS, {}).get(NULL_COUNT)
+    if any(isinstance(fact, list | dict) or (fact or 0) < 0 for fact in facts):
+        raise ValueError("a column whose size is none")
+    return ChunkFacts(*facts)
 
 
 class _Compact:

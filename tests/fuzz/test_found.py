@@ -597,6 +597,13 @@ def test_a_parquet_footer_that_contradicts_itself_does_not_end_the_process(value
         open_source("x.parquet").read(0, 10)
 
 
+def test_lists_of_a_length_below_one_are_no_features():
+    lists = pa.array([[], []], pa.list_(pa.float32(), 0))
+    pq.write_table(pa.table({"x": lists}), "x.parquet")
+    with pytest.raises(SourceError, match="not numbers: x"):
+        open_source("x.parquet")
+
+
 def test_a_model_whose_parameter_is_no_number_is_refused(rng):
     rows = rng.normal(size=(60, 3))
     streamkm.SpectralClustering(2, n_landmarks=20, random_state=0).fit(rows).save("m.zarr")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from streamkm.sources.parquet_thrift import read_chunk_facts
+from streamkm.sources.parquet_thrift import ChunkFacts, read_chunk_facts
 
 KINDS = {
     "float": pa.float32(),
@@ -98,6 +98,34 @@ def test_any_bytes_are_sizes_or_an_error(footer, lie):
     ],
 )
 def test_a_length_that_is_a_lie_ends_with_the_bytes(items):
-    file = io.BytesIO(b"PAR1" + items + len(items).to_bytes(4, "little") + b"PAR1")
     with pytest.raises(ValueError, match=r"."):
-        read_chunk_facts(file, [0])
+        read_chunk_facts(file_of(items), [0])
+
+
+def footer_of(sizes):
+    """A list of one row group, of a list of one column, of a struct of these fields."""
+    return b"\x49\x1c" + b"\x19\x1c" + b"\x3c" + sizes + b"\x00" + b"\x00\x00\x00"
+
+
+def file_of(footer):
+    return io.BytesIO(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+def test_a_footer_by_hand():
+    sizes = b"\x66\x80\x02" + b"\x16\x04" + b"\x5c" + b"\x36\x06" + b"\x00"
+    assert read_chunk_facts(file_of(footer_of(sizes)), [0]) == [[ChunkFacts(2, 128, 3)]]
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        b"\x66\x02" + b"\x16\x04" + b"\x5c" + b"\x39\x16\x06" + b"\x00",  # a list of nulls
+        b"\x66\x02" + b"\x16\x04" + b"\x5c" + b"\x36\x01" + b"\x00",  # -1 of them
+        b"\x66\x02" + b"\x16\x03",  # -2 bytes
+        b"\x66\x02" + b"\x1c\x00",  # a struct of bytes
+        b"\x66\x02",  # no bytes
+    ],
+)
+def test_a_size_that_is_no_number_is_an_error(sizes):
+    with pytest.raises(ValueError, match="size"):
+        read_chunk_facts(file_of(footer_of(sizes)), [0])
