@@ -17,14 +17,8 @@ from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import (
-    KeptPass,
-    KeptRows,
-    KeptSums,
-    bytes_per_row,
-    groups_for,
-    merged,
-)
+from streamkm.kernels.kept_rows import KeptPass, KeptRows, bytes_per_row, groups_for
+from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import moves
 from streamkm.kernels.register_tile import WIDTH

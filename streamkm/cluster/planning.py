@@ -13,7 +13,7 @@ from streamkm.cluster.passes import Passes
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import Group
 from streamkm.errors import SourceError
-from streamkm.kernels.kept_rows import bytes_per_row, fitting
+from streamkm.kernels.kept_rows import bytes_per_row, directions_for, fitting
 from streamkm.tasks import fit as tasks
 from streamkm.tasks.base import PassStats
 
@@ -189,8 +189,12 @@ def _kept(passes: Passes, model: KMeans, n_used: int) -> tuple[int | None, int]:
     n_memories, n_models = max(passes.executor.n_memories, 1), model.n_init
     n_rows = -(-passes.source.shape[0] // n_memories)  # of each
     room = (passes.keep_bytes or passes.sent_bytes) // n_models
-    n_kept, n_groups = fitting(model.algorithm, (model.n_clusters, n_used), n_rows, room)
-    kept_bytes = n_memories * n_kept * bytes_per_row(n_groups) * n_models
+    shape = model.n_clusters, n_used
+    n_kept, n_groups = fitting(model.algorithm, shape, n_rows, room)
+    n_directions = 0
+    if passes.keep_bytes:  # workers do without
+        n_directions = directions_for(model.algorithm, shape, n_rows, room)
+    kept_bytes = n_memories * n_kept * bytes_per_row(n_groups, n_directions) * n_models
     return n_groups if n_kept else None, kept_bytes
 
 

@@ -13,20 +13,17 @@ from streamkm.errors import BadRowsError
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import (
-    KeptPass,
-    KeptRows,
-    KeptSums,
-    fitting,
-    merged,
-)
+from streamkm.kernels.kept_rows import KeptPass, KeptRows, directions_for, fitting
+from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
-from streamkm.kernels.motion import motion_of
+from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH
+from streamkm.kernels.subspace import Shadow, Subspace
 from streamkm.tasks import fit as tasks
 from streamkm.tasks.sent import SentPass
 from streamkm.typing import F64, I32, I64, Json
 
+RENEWED: Final = frozenset({3, 12})  # passes: centers move ever less
 LEGS_SHARE: Final = 8  # of what is kept of all rows: their sums, leg by leg
 SUM_BYTES: Final = 16
 
@@ -131,8 +128,10 @@ class Tally:
             _, n_groups = fitting(self.algorithm, centers.shape, share, room)
             order = order_neighbors(centers, WIDTH)
             return _Sent(source.token, model, order, n_groups, room)
-        n_kept, n_groups = fitting(self.algorithm, centers.shape, n_rows, self._share_bytes)
-        return _Kept(KeptRows.make(n_kept, centers, n_groups)) if n_kept else None
+        room = self._share_bytes
+        n_directions = directions_for(self.algorithm, centers.shape, n_rows, room)
+        n_kept, n_groups = fitting(self.algorithm, centers.shape, n_rows, room)
+        return _Kept(KeptRows.make(n_kept, centers, n_groups, n_directions)) if n_kept else None
 
 
 def refuse_new_bad(sums: PartialSums) -> None:
@@ -148,11 +147,21 @@ class _Kept:
         self.rows, self.order = rows, rows.order
         self.centers: F64 | None = None
         self.sums: dict[int, PartialSums | None] = {}  # by leg of the pass
+        self.subspace: Subspace | None = None
+        self.shadow: Shadow | None = None
+        self.n_passes = 0
 
     def over(self, centers: F64, frame: Frame) -> KeptPass:
         """Return the next pass."""
         before, self.centers = self.centers, centers
-        return KeptPass.over(self.rows, centers, before, frame)
+        self.n_passes += 1
+        n_directions = self.rows.n_directions
+        if n_directions and self.n_passes in RENEWED:
+            self.subspace = Subspace.near(prepare(centers, frame), n_directions)
+            self.rows.unsee()
+        passed = KeptPass.over(self.rows, centers, before, frame, self.subspace, self.shadow)
+        self.shadow = passed.shadow
+        return passed
 
     def settle(self, leg: int, part: KeptSums) -> PartialSums:
         """Return the sums of all rows of a leg of the pass."""
@@ -176,7 +185,8 @@ class _Sent:
         since, self.number = self.number, uuid.uuid4().hex
         motion = None
         if self.centers is not None and self.n_groups:
-            motion = motion_of(self.centers, prepare(centers, frame, self.order), self.n_groups)
+            moved = moves(self.centers, centers, frame)
+            motion = motion_of(moved, prepare(centers, frame, self.order), self.n_groups)
         self.centers = centers
         return SentPass(
             self.token,

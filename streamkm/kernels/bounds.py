@@ -23,6 +23,7 @@ from streamkm.kernels.settle import (
     Found,
     RowArrays,
     decide_close,
+    make_found,
     pick_nearest,
     renew_bounds,
     score_groups,
@@ -82,33 +83,28 @@ def _bounded_block(
     is_first, group_width = layout
     scratch = make_scratch(centers)
     step, n_groups = len(scratch[0]), known[2].shape[1]
-    shape = (step, n_groups)
-    found = (
-        np.empty(step, np.int64), np.empty(step, np.int32), np.empty(step, np.float32),
-        np.empty(step, np.int32), np.empty(step, np.float32), np.empty(shape, np.float32),
-        np.empty(shape, np.float32), np.empty(shape, np.int32),
-    )  # fmt: skip
-    grouping = (_groups_of(centers, group_width), group_width)
+    found = make_found(step, n_groups)
+    grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(step, np.int64), np.empty(step, np.float32)
     open_rows = np.empty(step, np.int64)
     at = n_moved = n_bad = ZERO
     while at < len(rows):
-        at, n = _list_rows(at, is_first, motion, grouping[0], known, listed, limits)
+        at, n = list_rows(at, is_first, motion, grouping[0], known, listed, limits)
         numbers = listed[:n]
         frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
-        m = _tighten(numbers, limits, centers, known, found, scratch)
+        m = tighten(numbers, limits, centers, known, found, scratch)
         if m > 0:
             score_groups(numbers, m, centers, grouping, known, found, scratch, open_rows)
             pick_nearest(m, grouping[0], found)
             decide_close(rows, numbers, m, table, frame, centers, found, scratch)
             renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
-            n_moved, bad = _list_changes(numbers, m, found, changes, n_moved)
+            n_moved, bad = list_changes(numbers, m, found, changes, n_moved)
             n_bad += bad
     return n_moved, n_bad
 
 
 @compiled
-def _list_changes(
+def list_changes(
     numbers: I64, m: int, found: Found, changes: tuple[I64, I32], n_moved: int
 ) -> tuple[int, int]:  # pragma: no cover - compiled
     """List the kept rows with another label; return how many are listed, and how many have none."""
@@ -125,7 +121,8 @@ def _list_changes(
 
 
 @compiled_making
-def _groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no cover - compiled
+def groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no cover - compiled
+    """Return the group of each center."""
     group = np.empty(len(centers[0]), np.int32)
     for slot in range(len(group)):
         group[centers[6][slot]] = slot // group_width
@@ -133,7 +130,7 @@ def _groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no co
 
 
 @compiled
-def _list_rows(
+def list_rows(
     at: int,
     is_first: bool,
     motion: MotionArrays,
@@ -183,7 +180,7 @@ def _list_rows(
 
 
 @compiled
-def _tighten(
+def tighten(
     numbers: I64,
     limits: F32,
     centers: CenterArrays,

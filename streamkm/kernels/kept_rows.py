@@ -6,28 +6,28 @@ it, sums are brought up to date by the rows that moved alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.accumulate import LloydAccumulator, SumsAccumulator
-from streamkm.kernels.assign import label_rows
-from streamkm.kernels.bounds import assign_moved
 from streamkm.kernels.centers import Centers, prepare
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.lloyd import Grids, PartialSums
-from streamkm.kernels.motion import Motion, group_count, motion_of
+from streamkm.kernels.motion import Motion, group_count, motion_of, moves
+from streamkm.kernels.projection import FACTS, UNSEEN
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.settle import RowArrays
-from streamkm.typing import F32, F64, I32, I64, Rows
+from streamkm.kernels.subspace import Shadow, Subspace
+from streamkm.typing import F32, F64, I32, I64
 
 LABEL_BYTES: Final = 4
 BOUND_BYTES: Final = 4
 FEW_CENTERS: Final = 20  # up to which one group of all centers rules out as many rows as more
 MOST_GROUPS: Final = 64
+LEAST_FEATURES: Final = 256
+LEAST_NARROWING: Final = 4  # features to a direction, else projecting a row saves too little
+MOST_DIRECTIONS: Final = 47  # 48 coordinates: three panels, a cache line each
 LEAST_PRODUCTS: Final = 128  # features times panels of a group: less work is not worth a bound
 
 
@@ -47,27 +47,43 @@ class KeptRows:
         shape (n_kept, n_groups).
     order
         The order of the centers in their groups, shape (n_clusters,).
+    seen
+        What is seen of the rows in a subspace near the centers, shape (n_kept,
+        n_directions + 1 + FACTS); None where there is none.
     """
 
     labels: I32
     upper: F32
     lower: F32
     order: I64
+    seen: F32 | None = None
 
     @classmethod
-    def make(cls, n_kept: int, centers: F64, n_groups: int) -> KeptRows:
+    def make(cls, n_kept: int, centers: F64, n_groups: int, n_directions: int = 0) -> KeptRows:
         """Return what is kept before the first pass; no groups where only labels are."""
-        return cls.empty(n_kept, order_neighbors(centers, WIDTH), n_groups)
+        return cls.empty(n_kept, order_neighbors(centers, WIDTH), n_groups, n_directions)
 
     @classmethod
-    def empty(cls, n_kept: int, order: I64, n_groups: int) -> KeptRows:
+    def empty(cls, n_kept: int, order: I64, n_groups: int, n_directions: int = 0) -> KeptRows:
         """Do so for an order of the centers."""
+        width = n_directions + 1 + FACTS if n_directions else 0
         return cls(
             np.full(n_kept, -1, np.int32),
             np.empty(n_kept if n_groups else 0, np.float32),
             np.empty((n_kept, n_groups), np.float32),
             order,
+            np.empty((n_kept, width), np.float32) if width else None,
         )
+
+    @property
+    def n_directions(self) -> int:
+        """Directions of the subspace in which rows are seen; 0 where they are not."""
+        return 0 if self.seen is None else int(self.seen.shape[1]) - 1 - FACTS
+
+    def unsee(self) -> None:
+        """Take it that no row was projected yet."""
+        if self.seen is not None:
+            self.seen[:, -1] = UNSEEN
 
     @property
     def n_groups(self) -> int:
@@ -79,9 +95,24 @@ class KeptRows:
         return self.labels[start:stop], self.upper[start:stop], self.lower[start:stop]
 
 
-def bytes_per_row(n_groups: int) -> int:
+def bytes_per_row(n_groups: int, n_directions: int = 0) -> int:
     """Return what is kept of a row."""
-    return LABEL_BYTES + (BOUND_BYTES * (1 + n_groups) if n_groups else 0)
+    bounds = BOUND_BYTES * (1 + n_groups) if n_groups else 0
+    return LABEL_BYTES + bounds + (BOUND_BYTES * (n_directions + 1 + FACTS) if n_directions else 0)
+
+
+def directions_for(algorithm: str, shape: tuple[int, int], n_rows: int, room: int) -> int:
+    """Return in how many directions rows are seen: as many as there are centers, 47 at most.
+
+    None but for "auto", where rows have so few features that it saves little, and where
+    they and all bounds do not fit in `room` bytes for all rows.
+    """
+    n_clusters, n_features = shape
+    n_directions = min(n_clusters, n_features // LEAST_NARROWING - 1, MOST_DIRECTIONS)
+    if algorithm != "auto" or n_features < LEAST_FEATURES or n_clusters < 2:
+        return 0
+    n_groups = groups_for(algorithm, n_clusters, n_features)
+    return n_directions if n_rows * bytes_per_row(n_groups, n_directions) <= room else 0
 
 
 def groups_for(algorithm: str, n_clusters: int, n_features: int) -> int:
@@ -132,101 +163,29 @@ class KeptPass:
         In the order of their groups.
     motion
         How far they moved since the pass before; None in the first.
+    shadow
+        The centers in the subspace where rows are seen, if they are.
     """
 
     rows: KeptRows
     centers: Centers
     motion: Motion | None
+    shadow: Shadow | None = None
 
     @classmethod
-    def over(cls, rows: KeptRows, centers: F64, before: F64 | None, frame: Frame) -> KeptPass:
+    def over(
+        cls, rows: KeptRows, centers: F64, before: F64 | None, frame: Frame,
+        subspace: Subspace | None = None, last: Shadow | None = None,
+    ) -> KeptPass:  # fmt: skip
         """Return the pass with `centers` after the one with those `before`."""
         ready = prepare(centers, frame, rows.order)
-        motion = None
-        if before is not None and rows.n_groups:
-            motion = motion_of(before, ready, rows.n_groups)
-        return cls(rows, ready, motion)
-
-
-@dataclass(frozen=True, slots=True)
-class KeptSums:
-    """Sums of all rows, taken apart.
-
-    Parameters
-    ----------
-    whole
-        Sums of the rows of which nothing is kept; None where there were none.
-    change
-        What the others add to their sums of the pass before; None likewise.
-    n_moved
-        Rows of the latter with another label than before.
-    """
-
-    whole: PartialSums | None
-    change: PartialSums | None
-    n_moved: int
-
-    @classmethod
-    def merge_all(cls, parts: Sequence[KeptSums]) -> KeptSums:
-        """Add them all."""
-        return cls(
-            merged([part.whole for part in parts]),
-            merged([part.change for part in parts]),
-            sum(part.n_moved for part in parts),
-        )
-
-
-def merged(parts: Sequence[PartialSums | None]) -> PartialSums | None:
-    """Add those that there are."""
-    found = [part for part in parts if part is not None]
-    return PartialSums.merge_all(found) if found else None
-
-
-class KeptAccumulator:
-    """Labels blocks of rows and adds them, as changes where their labels are kept."""
-
-    def __init__(self, passed: KeptPass, grids: Grids) -> None:
-        self.passed, self.grids = passed, grids
-        self.whole: LloydAccumulator | None = None
-        self.change: SumsAccumulator | None = None
-        self.n_moved = 0
-
-    def add(self, start: int, rows: Rows, weights: F64 | None) -> None:
-        """Add a block whose first row is row `start` of the data."""
-        n = min(max(len(self.passed.rows.labels) - start, 0), len(rows))
-        if n > 0:
-            self._bring_up(start, rows[:n], None if weights is None else weights[:n])
-        if n < len(rows):
-            if self.whole is None:
-                self.whole = LloydAccumulator(self.passed.centers, self.grids)
-            self.whole.add(rows[n:], None if weights is None else weights[n:])
-
-    def _bring_up(self, start: int, rows: Rows, weights: F64 | None) -> None:
-        centers = self.passed.centers
-        if self.change is None:
-            self.change = SumsAccumulator(len(centers.exact), self.grids, centers.frame)
-        known = self.passed.rows.part(start, start + len(rows))
-        labels = known[0]
-        is_first = bool(labels[0] < 0 and (labels < 0).all())
-        if self.passed.rows.n_groups:
-            moved, before, n_bad = assign_moved(rows, centers, self.passed.motion, known)
-        else:
-            old = labels.copy()
-            label_rows(rows, centers, labels)
-            moved = np.flatnonzero(old != labels)
-            before, n_bad = old[moved], int(np.count_nonzero(labels < 0))
-        self.change.n_bad += n_bad
-        self.n_moved += len(moved)
-        if is_first:
-            self.change.add_labeled(rows, weights, labels)
-        else:
-            self.change.move(rows, weights, moved, before, labels)
-
-    def result(self) -> KeptSums:
-        """Return what was added so far."""
-        whole, change = self.whole, self.change
-        return KeptSums(
-            None if whole is None else whole.result(),
-            None if change is None else change.result(),
-            self.n_moved,
-        )
+        moved = None if before is None or not rows.n_groups else moves(before, centers, frame)
+        shadow, nearer, motion = None, None, None
+        if subspace is not None:
+            is_same = last is not None and last.subspace is subspace
+            since = (last, moved) if last is not None and moved is not None and is_same else None
+            shadow = Shadow.of(subspace, ready, since)
+            nearer = shadow.centers, shadow.slack
+        if moved is not None:
+            motion = motion_of(moved, ready, rows.n_groups, nearer)
+        return cls(rows, ready, motion, shadow)

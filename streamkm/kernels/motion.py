@@ -67,19 +67,23 @@ def moves(before: F64, after: F64, frame: Frame) -> F64:
     return moved
 
 
-def motion_of(before: F64, centers: Centers, n_groups: int) -> Motion:
-    """Return how far centers have moved from where they were `before`.
+def motion_of(
+    own: F64, centers: Centers, n_groups: int, nearer: tuple[Centers, float] | None = None
+) -> Motion:
+    """Return how far centers have moved, by groups.
 
     Parameters
     ----------
-    before
-        Shape (n_clusters, n_features).
+    own
+        The moves of each, as `moves` gives them, shape (n_clusters,).
     centers
         As they are now.
     n_groups
         Groups of whole panels, in the panels' order; as `group_count` gives.
+    nearer
+        The centers where they have fewer features and are no further apart, but for a
+        slack; half the distances between them are taken there.
     """
-    own = moves(before, centers.exact, centers.frame)
     n_clusters = len(own)
     slots = group_slots(n_clusters, n_groups)
     most, second = np.zeros(n_groups), np.zeros(n_groups)
@@ -90,14 +94,14 @@ def motion_of(before: F64, centers: Centers, n_groups: int) -> Motion:
             ordered = members[np.argsort(own[members])]
             which[group], most[group] = ordered[-1], own[ordered[-1]]
             second[group] = own[ordered[-2]] if len(ordered) > 1 else 0.0
-    return Motion(_up(own), _up(most), _up(second), which, _half(centers))
+    return Motion(_up(own), _up(most), _up(second), which, _half(*(nearer or (centers, 0.0))))
 
 
 def _up(values: F64) -> F32:
     return np.nextafter(values.astype(np.float32), np.float32(np.inf))
 
 
-def _half(centers: Centers) -> F32:
+def _half(centers: Centers, slack: float) -> F32:
     """Return half the distance to the nearest other center, rounded down."""
     n_clusters, n_features = centers.exact.shape
     if not 1 < n_clusters <= MAX_HALVED:
@@ -105,8 +109,8 @@ def _half(centers: Centers) -> F32:
     nearest = np.full(n_clusters, np.inf)
     _nearest_others(np.ascontiguousarray(centers.exact), nearest)
     rounding = 1.0 - 2.0**-52 * (n_features + 4)
-    half = 0.5 * centers.frame.scale * rounding * np.sqrt(nearest)
-    rounded: F32 = np.nextafter(half.astype(np.float32), np.float32(0.0))
+    half = 0.5 * centers.frame.scale * rounding * np.sqrt(nearest) - slack
+    rounded: F32 = np.nextafter(np.maximum(half, 0.0).astype(np.float32), np.float32(0.0))
     return rounded
 
 

@@ -19,6 +19,22 @@ def score_row(x: F32, doubled: F32, norms: F32, scores: F32) -> None:  # pragma:
 
 
 @compiled_reordered
+def score_panel(x: F32, panel: F32, norms: F32, scores: F32) -> None:  # pragma: no cover - compiled
+    """Fill the float32 scores of one row against a panel of centers."""
+    n_features = len(panel)
+    for k in range(len(norms)):
+        scores[k] = norms[k]
+    for j in range(n_features // 4):  # four features: so often less are the sums read and written
+        x0, x1, x2, x3 = x[4 * j], x[4 * j + 1], x[4 * j + 2], x[4 * j + 3]
+        p0, p1, p2, p3 = panel[4 * j], panel[4 * j + 1], panel[4 * j + 2], panel[4 * j + 3]
+        for k in range(len(norms)):
+            scores[k] += (x0 * p0[k] + x1 * p1[k]) + (x2 * p2[k] + x3 * p3[k])
+    for j in range(n_features // 4 * 4, n_features):
+        for k in range(len(norms)):
+            scores[k] += x[j] * panel[j, k]
+
+
+@compiled_reordered
 def score_tile(
     framed: F32, n: int, doubled: F32, norms: F32, scores: F32
 ) -> None:  # pragma: no cover - compiled

@@ -6,7 +6,7 @@ import numpy as np
 
 from streamkm.kernels.assign import SAFE_SIZE, decide, error_bound, error_slope
 from streamkm.kernels.centers import LARGEST, CenterArrays
-from streamkm.kernels.compiled import ONE, ZERO, compiled
+from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_making
 from streamkm.kernels.distance_bounds import above, below, reach_line
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.panels import Scratch, row_address, score_panels
@@ -21,6 +21,17 @@ RowArrays = tuple[I32, F32, F32]
 # (n_rows, n_groups), -1 where the group was not looked at.
 Found = tuple[I64, I32, F32, I32, F32, F32, F32, I32]
 Grouping = tuple[I32, int]  # the group of each center, and how many places of the panels one takes
+
+
+@compiled_making
+def make_found(n_rows: int, n_groups: int) -> Found:  # pragma: no cover - compiled
+    """Return room for what is found of the rows of a tile."""
+    shape = (n_rows, n_groups)
+    return (
+        np.empty(n_rows, np.int64), np.empty(n_rows, np.int32), np.empty(n_rows, np.float32),
+        np.empty(n_rows, np.int32), np.empty(n_rows, np.float32), np.empty(shape, np.float32),
+        np.empty(shape, np.float32), np.empty(shape, np.int32),
+    )  # fmt: skip
 
 
 @compiled

@@ -14,7 +14,8 @@ from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.hashing import uniform_rows
-from streamkm.kernels.kept_rows import KeptAccumulator, KeptPass
+from streamkm.kernels.kept_rows import KeptPass
+from streamkm.kernels.kept_sums import KeptAccumulator
 from streamkm.kernels.lloyd import Grids, Inertia, inertia_of
 from streamkm.kernels.member_sums import MembersAccumulator
 from streamkm.kernels.members import Closing

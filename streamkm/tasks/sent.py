@@ -9,14 +9,8 @@ from typing import Any
 from streamkm.data.here import kept_here
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.frame import Frame
-from streamkm.kernels.kept_rows import (
-    KeptAccumulator,
-    KeptPass,
-    KeptRows,
-    KeptSums,
-    bytes_per_row,
-    merged,
-)
+from streamkm.kernels.kept_rows import KeptPass, KeptRows, bytes_per_row
+from streamkm.kernels.kept_sums import KeptAccumulator, KeptSums, merged
 from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.kernels.motion import Motion
 from streamkm.typing import F64, I64, Rows

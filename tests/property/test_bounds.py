@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,20 +16,27 @@ from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.assign import assign
 from streamkm.kernels.bounds import assign_moved
 from streamkm.kernels.centers import prepare
+from streamkm.kernels.distance_bounds import reach_line
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import (
-    KeptAccumulator,
-    KeptPass,
-    KeptRows,
-    groups_for,
-    merged,
-)
+from streamkm.kernels.kept_rows import KeptPass, KeptRows, directions_for, groups_for
+from streamkm.kernels.kept_sums import KeptAccumulator, merged
 from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.motion import group_count, group_slots, motion_of
+from streamkm.kernels.motion import group_count, group_slots, motion_of, moves
 from streamkm.kernels.panels import make_scratch, score_panels
+from streamkm.kernels.projection import (
+    FACTS,
+    far_from,
+    keep_unseen,
+    near_from,
+    project,
+    score_within,
+)
 from streamkm.kernels.register_tile import WIDTH
+from streamkm.kernels.scores import score_row
+from streamkm.kernels.shadows import assign_seen
+from streamkm.kernels.subspace import Shadow, Subspace
 from tests.helpers import heavy_tailed
 
 ALGORITHMS = ("hamerly", "yinyang", "auto")
@@ -52,8 +61,12 @@ def walk(X, n_clusters, rng, n_steps=5):
         centers = centers + moves
 
 
+def motion_since(before, centers, n_groups):
+    return motion_of(moves(before, centers.exact, centers.frame), centers, n_groups)
+
+
 def assign_bounded(rows, centers, before, known):
-    motion = None if before is None else motion_of(before, centers, known[2].shape[1])
+    motion = None if before is None else motion_since(before, centers, known[2].shape[1])
     assign_moved(rows, centers, motion, known)
 
 
@@ -92,14 +105,19 @@ def test_bounds_hold(seed, n_clusters, most_groups, n_features):
         ready = prepare(centers, frame, order)
         assign_bounded(X, ready, before, known)
         before = centers
-        distances = np.sqrt(((X[:, None] - centers) ** 2).sum(axis=2)) * frame.scale
-        labels, upper, lower = known
-        assert (distances[np.arange(120), labels] <= upper * (1 + 1e-12)).all()
-        groups = np.array_split(order, range(0, n_clusters, group_slots(n_clusters, n_groups))[1:])
-        for g, members in enumerate(groups):
-            others = distances[:, members].copy()
-            others[labels[:, None] == members] = np.inf
-            assert (others.min(axis=1) >= lower[:, g] * (1 - 1e-12)).all()
+        check_bounds(X, centers, frame, known, order, n_groups)
+
+
+def check_bounds(X, centers, frame, known, order, n_groups):
+    """Assert that bounds are bounds, by distances in float64."""
+    distances = np.sqrt(((X[:, None] - centers) ** 2).sum(axis=2)) * frame.scale
+    labels, upper, lower = known
+    assert (distances[np.arange(len(X)), labels] <= upper * (1 + 1e-12)).all()
+    size = group_slots(len(centers), n_groups)
+    for g, members in enumerate(np.array_split(order, range(0, len(centers), size)[1:])):
+        others = distances[:, members].copy()
+        others[labels[:, None] == members] = np.inf
+        assert (others.min(axis=1) >= lower[:, g] * (1 - 1e-12)).all()
 
 
 @given(seeds, st.integers(1, 70), any_width)
@@ -128,6 +146,95 @@ def test_neighbors_are_ordered_into_groups_of_one_size(seed, n_clusters, n_featu
     assert sorted(order) == list(range(n_clusters))
 
 
+@given(seeds, st.integers(2, 50), st.integers(1, 5), any_width, st.integers(1, 47))
+def test_bounds_hold_where_rows_are_seen_in_a_subspace(
+    seed, n_clusters, most_groups, n_features, n_directions
+):
+    """Labels are those of a full assignment, and bounds are bounds, in every subspace."""
+    rng = np.random.default_rng(seed)
+    spread = rng.normal(size=(int(rng.integers(1, 9)), n_features)) * 5.0
+    X = rng.normal(size=(150, len(spread))) @ spread + rng.normal(size=(150, n_features)) * 0.1
+    X = (np.round(X, int(rng.integers(0, 4))) * 10.0 ** rng.integers(-3, 4)).astype(
+        rng.choice(["f4", "f8"])
+    )
+    frame, before, shadow, subspace = frame_of(X), None, None, None
+    n_groups = group_count(n_clusters, most_groups)
+    n_directions = min(n_directions, n_clusters, n_features)
+    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), n_groups, n_directions)
+    for step, centers in enumerate(walk(X, n_clusters, rng, 8)):
+        if step in (1, 4):
+            subspace = Subspace.near(prepare(centers, frame), n_directions)
+            kept.unsee()
+        passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
+        known, shadow, before = kept.part(0, len(X)), passed.shadow, centers
+        if shadow is None:
+            assign_moved(X, passed.centers, passed.motion, known)
+        else:
+            assign_seen(X, passed.centers, passed.motion, known, shadow, kept.seen)
+        np.testing.assert_array_equal(known[0], assign(X, passed.centers)[0])
+        check_bounds(X, centers, frame, known, kept.order, n_groups)
+
+
+@given(seeds, st.integers(2, 40), any_width, st.integers(1, 47))
+def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_directions):
+    """By the five lines of NumPy: a projection, and the length of what it leaves."""
+    rng = np.random.default_rng(seed)
+    X = (rng.normal(size=(60, n_features)) * 10.0 ** rng.integers(-2, 3)).astype("f4")
+    frame, centers = frame_of(X), X[rng.choice(60, n_clusters, replace=False)].astype("f8")
+    ready = prepare(centers, frame)
+    shadow = Shadow.of(Subspace.near(ready, min(n_directions, n_features)), ready, None)
+    W = shadow.subspace.directions
+    framed = (X.astype("f8") - frame.shift) * frame.scale
+    inside = framed @ W.T
+    rest = np.linalg.norm(framed - inside @ W, axis=1)
+    seen = np.empty((60, len(W) + 1 + FACTS), np.float32)
+    tile, numbers = framed.astype("f4"), np.arange(60)
+    for first in range(0, 60, 4):
+        four = np.arange(first, first + 4)
+        project(
+            tile, four, shadow.subspace.single, seen, numbers, np.empty((4, len(W) + len(W) % 2))
+        )
+    there = shadow.centers.exact
+    errors = np.linalg.norm(seen[:, : len(W) + 1] - np.column_stack([inside, rest]), axis=1)
+    assert (errors <= seen[:, -1]).all()
+    line = reach_line(there.shape[1], shadow.centers.max_norm)
+    for i in range(60):
+        score = score_row_of(seen[i, : there.shape[1]], shadow.centers)
+        for k in range(n_clusters):
+            distance = np.linalg.norm(X[i] - centers[k]) * frame.scale
+            assert far_from(seen[i], score[k], line, shadow.slack) <= distance
+            if far_from(seen[i], score[k], line, shadow.slack) > 0.0:
+                assert score[k] > score_within(seen[i], np.float32(0), line, shadow.slack)
+            above = np.nextafter(np.float32(distance), np.float32(np.inf))
+            assert score[k] <= score_within(seen[i], above, line, shadow.slack)
+            keep_unseen(seen[i], there[k], above, shadow.slack, 0.0)
+            assert near_from(seen[i], there[k], shadow.slack, 0.0) >= distance
+
+
+def score_row_of(seen, centers):
+    scores = np.empty(len(centers.norms), np.float32)
+    score_row(seen, centers.scores, centers.norms, scores)
+    return scores
+
+
+def test_most_rows_keep_their_label_without_a_look_at_their_values(rng):
+    """The point of it: of 300 noisy features few directions tell the clusters apart."""
+    heaps = rng.normal(size=(30, 5)) * 3.0 @ rng.normal(size=(5, 300))
+    X = (heaps[rng.integers(30, size=3000)] + rng.normal(size=(3000, 300)) * 3.0).astype("f4")
+    kept = KeptRows.make(len(X), heaps, 1, 30)
+    ready, known = prepare(heaps, frame_of(X), kept.order), kept.part(0, len(X))
+    assign_moved(X, ready, None, known)
+    expected = known[0].copy()
+    shadow = Shadow.of(Subspace.near(ready, 30), ready, None)
+    kept.unsee()
+    far = replace(motion_of(np.full(30, 1e3), ready, 1), half=np.zeros(30, "f4"))  # no bound holds
+    assign_seen(X, ready, far, known, shadow, kept.seen)
+    assert (kept.seen[:, -1] >= 0).all()
+    assign_seen(np.full_like(X, np.nan), ready, far, known, shadow, kept.seen)
+    assert (known[0] == expected).mean() > 0.9
+    assert set(known[0][known[0] != expected]) <= {-1}
+
+
 def test_heaps_of_centers_are_groups():
     heaps = np.repeat(np.array([[0.0, 0], [100, 0], [300, 50], [400, 0]]), 16, axis=0)
     rng = np.random.default_rng(0)
@@ -141,7 +248,7 @@ def test_a_motion_is_never_shorter_than_it_was(rng):
     before = rng.normal(size=(50, 7))
     after = before + rng.normal(size=(50, 7)) * 10.0 ** rng.integers(-9, 1, (50, 1))
     ready = prepare(after, frame_of(before), order_neighbors(before, 16))
-    motion = motion_of(before, ready, 4)
+    motion = motion_since(before, ready, 4)
     moved = np.sqrt(((after - before) ** 2).sum(axis=1)) * ready.frame.scale
     assert (motion.own >= moved).all()
     for group in range(4):
@@ -191,6 +298,9 @@ DATA = {
     "bytes": lambda rng: rng.integers(1, 5, (2500, 5), np.uint8),
     "heavy tails": lambda rng: heavy_tailed(2500, 9),
     "copies": lambda rng: np.repeat(rng.normal(size=(30, 3)), 80, axis=0),
+    "wide": lambda rng: (
+        rng.normal(size=(900, 6)) @ rng.normal(size=(6, 300)) + rng.normal(size=(900, 300))
+    ).astype("f4"),
     "far away": lambda rng: rng.normal(size=(2500, 4)) + 1e7,
 }
 
@@ -250,6 +360,15 @@ def test_the_number_of_groups_follows_the_shape():
     assert groups_for("auto", 64, 16) == 1  # scoring 16 centers costs less than their bound
     assert groups_for("yinyang", 4096, 128) == 64
     assert groups_for("hamerly", 4096, 128) == 1
+
+
+def test_the_directions_follow_the_shape_and_the_room():
+    assert directions_for("auto", (10, 784), 1000, 10**9) == 10
+    assert directions_for("auto", (64, 784), 1000, 10**9) == 47
+    assert directions_for("auto", (64, 128), 1000, 10**9) == 0  # labeled as fast as seen
+    assert directions_for("auto", (64, 784), 1000, 200_000) == 0
+    assert directions_for("hamerly", (64, 784), 1000, 10**9) == 0
+    assert directions_for("lloyd", (64, 784), 1000, 10**9) == 0
 
 
 def test_an_unknown_algorithm_is_one_error():

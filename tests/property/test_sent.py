@@ -24,9 +24,10 @@ from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import KeptSums, groups_for
+from streamkm.kernels.kept_rows import groups_for
+from streamkm.kernels.kept_sums import KeptSums
 from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.motion import motion_of
+from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import PassDone
@@ -69,7 +70,9 @@ def test_sums_are_those_of_all_rows_whatever_is_lost(
     for number, centers in enumerate(walk(X, n_clusters, rng), 1):
         order = order_neighbors(centers, WIDTH) if order is None else order
         ready = prepare(centers, frame, order)
-        motion = None if before is None or not n_groups else motion_of(before, ready, n_groups)
+        motion = None
+        if before is not None and n_groups:
+            motion = motion_of(moves(before, centers, frame), ready, n_groups)
         passed = SentPass(fit, 0, f"{number}", f"{number - 1}", order, n_groups, motion, budget)
 
         def run(start, stop, part=1.0):

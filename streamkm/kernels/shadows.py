@@ -1,0 +1,197 @@
+"""Labels by bounds and a subspace: most rows that bounds leave open need one distance or none.
+
+As in `bounds`; but a row whose bounds fail is first looked at in the subspace of the
+centers, where it was projected to once, and is then measured to those centers alone that
+may be nearer than its own by what is seen there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels.bounds import Moved, groups_of, list_changes, list_rows, tighten
+from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
+from streamkm.kernels.distance_bounds import reach_line
+from streamkm.kernels.frame import FrameArrays, frame_rows
+from streamkm.kernels.motion import Motion, MotionArrays, group_slots
+from streamkm.kernels.near_centers import decide_near, keep_far, measure_near
+from streamkm.kernels.panels import Scratch, make_scratch, row_address, score_panels
+from streamkm.kernels.projection import AT_ONCE, far_from, keep_unseen, near_from, project
+from streamkm.kernels.settle import (
+    Grouping,
+    RowArrays,
+    make_found,
+    pick_nearest,
+    renew_bounds,
+)
+from streamkm.kernels.subspace import Shadow, ShadowArrays
+from streamkm.kernels.tile import readable
+from streamkm.typing import F32, F64, I32, I64, Rows
+
+Room = tuple[I64, F64]  # four rows of a tile, and their sums
+
+
+def assign_seen(
+    rows: Rows, centers: Centers, motion: Motion, known: RowArrays, shadow: Shadow, seen: F32
+) -> Moved:
+    """Do as `assign_moved` for rows that were labeled before, with what is seen of them.
+
+    Parameters
+    ----------
+    rows, centers, motion, known
+        As there.
+    shadow
+        The centers in a subspace.
+    seen
+        The rows there, shape (n_rows, n_directions + 1 + FACTS); UNSEEN ones
+        are filled as they are met.
+    """
+    native, table = readable(rows)
+    moved, before = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
+    n_moved, n_bad = _seen_block(
+        native, table, centers.frame.arrays(rows.dtype), centers.arrays, motion.arrays, known,
+        shadow.arrays, seen, group_slots(len(centers.exact), known[2].shape[1]), (moved, before),
+    )  # fmt: skip
+    return moved[:n_moved], before[:n_moved], n_bad
+
+
+@compiled_making
+def _seen_block(
+    rows: Rows,
+    table: F32 | None,
+    frame: FrameArrays,
+    centers: CenterArrays,
+    motion: MotionArrays,
+    known: RowArrays,
+    shadow: ShadowArrays,
+    seen: F32,
+    group_width: int,
+    changes: tuple[I64, I32],
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Go through a block: bounds, the subspace, then the rows themselves, a tile at a time."""
+    scratch, far_scratch = make_scratch(centers), make_scratch(shadow[1])
+    step, far_step, n_groups = len(scratch[0]), len(far_scratch[0]), known[2].shape[1]
+    found, farthest = make_found(step, n_groups), np.empty((step, n_groups), np.float32)
+    grouping = (groups_of(centers, group_width), group_width)
+    listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
+    open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
+    panel_scores = np.empty(shadow[1][4].shape[2], np.float32)
+    room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(shadow[0])))
+    at = n_moved = n_bad = ZERO
+    while at < len(rows):
+        at, n = list_rows(at, False, motion, grouping[0], known, listed, limits)
+        n = _look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
+        for start in range(0, n, step):
+            numbers = listed[start : min(start + step, n)]
+            frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
+            m = tighten(numbers, limits[start:], centers, known, found, scratch)
+            if m > 0:
+                _see_rows(numbers, found[0], m, scratch[0], shadow[0], seen, room)
+                measure_near(
+                    numbers, m, centers, grouping, known, shadow, seen, found, farthest, scratch,
+                    scores, open_rows,
+                )  # fmt: skip
+                pick_nearest(m, grouping[0], found)
+                decide_near(
+                    rows, numbers, m, table, frame, centers, shadow, seen, known, found, scratch,
+                    panel_scores,
+                )  # fmt: skip
+                renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
+                keep_far(numbers, m, known, found, farthest)
+                n_moved, bad = list_changes(numbers, m, found, changes, n_moved)
+                n_bad += bad
+            _keep_all_unseen(numbers, known, shadow, seen)
+    return n_moved, n_bad
+
+
+@compiled
+def _look(
+    n: int, listed: I64, limits: F32, known: RowArrays, grouping: Grouping, shadow: ShadowArrays,
+    seen: F32, scratch: Scratch, placed: I64,
+) -> int:  # pragma: no cover - compiled  # fmt: skip
+    """Tighten bounds by what is seen in the subspace; keep the rows that stay open.
+
+    Moves them to the front of `listed`, and their limits with them; returns how many.
+    """
+    labels, upper, lower = known
+    _, centers, slack, drift = shadow
+    for q in range(n):
+        i = listed[q]
+        label = labels[i]
+        if label >= 0 and seen[i, -1] >= 0.0:
+            bound = near_from(seen[i], centers[0][label], slack, drift[label])
+            upper[i] = min(upper[i], bound)
+    for group in range(lower.shape[1]):
+        _look_at_group(n, listed, group, known, grouping, shadow, seen, scratch, placed)
+    left = ZERO
+    for q in range(n):
+        i, limit = listed[q], LARGEST
+        for group in range(lower.shape[1]):
+            limit = min(limit, lower[i, group])
+        limit = max(limits[q], limit)
+        if labels[i] < 0 or not upper[i] < limit:
+            listed[left], limits[left] = i, limit
+            left += 1
+    return left
+
+
+@compiled
+def _look_at_group(
+    n: int, listed: I64, group: int, known: RowArrays, grouping: Grouping, shadow: ShadowArrays,
+    seen: F32, scratch: Scratch, placed: I64,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Raise the lower bounds on a group by what is seen of it."""
+    labels, upper, lower = known
+    _, centers, slack, _ = shadow
+    addresses = scratch[2]
+    low, next_low, slot = scratch[4]
+    m = ZERO
+    for q in range(n):
+        i = listed[q]
+        if labels[i] >= 0 and seen[i, -1] >= 0.0 and not lower[i, group] > upper[i]:
+            placed[m] = i
+            addresses[m] = row_address(seen, i)
+            m += 1
+    if m == 0:
+        return
+    line = reach_line(centers[0].shape[1], centers[3])
+    per_group = grouping[1] // centers[4].shape[2]
+    first = group * per_group
+    last = min(first + per_group, len(centers[4]))
+    score_panels(addresses, m, centers, (first, last), scratch)
+    for z in range(m):
+        i = placed[z]
+        score = next_low[z] if centers[6][slot[z]] == labels[i] else low[z]
+        lower[i, group] = max(lower[i, group], far_from(seen[i], score, line, slack))
+
+
+@compiled
+def _see_rows(
+    numbers: I64, kept: I64, m: int, framed: F32, directions: F32, seen: F32, room: Room
+) -> None:  # pragma: no cover - compiled
+    """Project the kept rows of a tile that were not seen yet, four at a time."""
+    four, sums = room
+    n = ZERO
+    for z in range(m):
+        if not seen[numbers[kept[z]], -1] >= 0.0:
+            four[n] = kept[z]
+            n += 1
+        if n == AT_ONCE or (n > 0 and z == m - 1):
+            four[n:] = four[0]
+            project(framed, four, directions, seen, numbers, sums)
+            n = ZERO
+
+
+@compiled
+def _keep_all_unseen(
+    numbers: I64, known: RowArrays, shadow: ShadowArrays, seen: F32
+) -> None:  # pragma: no cover - compiled
+    """Keep, for the rows of a tile that were measured, what cannot be seen of their distances."""
+    labels, upper, _ = known
+    _, centers, slack, drift = shadow
+    for q in range(len(numbers)):
+        i = numbers[q]
+        label = labels[i]
+        if label >= 0 and seen[i, -1] >= 0.0:
+            keep_unseen(seen[i], centers[0][label], upper[i], slack, drift[label])

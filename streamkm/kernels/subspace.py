@@ -1,0 +1,139 @@
+"""Rows and centers seen in a few dimensions, where no distance is longer than it is.
+
+W are orthonormal directions near all centers, and x goes to (W'x, |x - WW'x|): what
+of it lies in their span, and the length of the rest. No two points come further
+apart by that (the triangle inequality for the rests), so that a center too far
+away there is too far away. Centers lie close to a span of few dimensions, since
+they are means of many rows: most rows need to be measured to no center but their own.
+
+Bounds from a few numbers per row and center are those of Bottesch, Bühler and Kächele, "Speeding
+up k-means by approximating Euclidean distances via block vectors", ICML 2016, who take
+norms of blocks of features; the directions here are those of the centers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamkm.kernels.centers import CenterArrays, Centers, prepare
+from streamkm.kernels.compiled import compiled_reordered
+from streamkm.kernels.frame import Frame
+from streamkm.typing import F32, F64
+
+RANK: Final = 1e-12  # of the largest square: what is left of a direction is rounding
+
+# What compiled code takes of a shadow: directions, centers there, their slack and drift.
+ShadowArrays = tuple[F32, CenterArrays, float, F64]
+
+
+@dataclass(frozen=True, slots=True)
+class Subspace:
+    """Directions near all centers of one pass.
+
+    Parameters
+    ----------
+    directions
+        Orthonormal, shape (n_directions, n_features); zeros where the centers span less.
+    single
+        The same in float32, an even number: zeros behind the last.
+    """
+
+    directions: F64
+    single: F32
+
+    @classmethod
+    def near(cls, centers: Centers, n_directions: int) -> Subspace:
+        """Return the directions in which the centers are largest; O(n_clusters^2 * n_features)."""
+        framed = _framed(centers)
+        squares, mixed = np.linalg.eigh(framed @ framed.T)
+        chosen = mixed[:, ::-1][:, :n_directions]
+        has_rank = squares[::-1][:n_directions] > RANK * squares[-1]
+        spanning = np.linalg.qr(framed.T @ chosen[:, has_rank])[0].T
+        directions = np.zeros((n_directions, framed.shape[1]))
+        directions[: len(spanning)] = spanning
+        single = np.zeros((n_directions + n_directions % 2, framed.shape[1]), np.float32)
+        single[:n_directions] = directions
+        return cls(directions, single)
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The centers of a pass in a subspace, ready for the kernels.
+
+    Parameters
+    ----------
+    subspace
+        Where rows are seen, too.
+    centers
+        Of n_directions + 1 features.
+    slack
+        What rounding may add to a center's distance to any row there.
+    drift
+        How far each center has moved where the subspace does not show it, in all passes, shape
+        (n_clusters,).
+    """
+
+    subspace: Subspace
+    centers: Centers
+    slack: float
+    drift: F64
+
+    @classmethod
+    def of(cls, subspace: Subspace, centers: Centers, since: tuple[Shadow, F64] | None) -> Shadow:
+        """Return the centers of a pass as they are seen in a subspace.
+
+        Parameters
+        ----------
+        subspace, centers
+            Where, and what.
+        since
+            The shadow of the pass before, and by how much the centers have moved since; None
+            where it was in another subspace.
+        """
+        framed = _framed(centers)
+        inside = np.zeros((len(framed), len(subspace.directions)))
+        _multiply(framed, subspace.directions, inside)
+        rest = np.einsum("ij,ij->i", framed, framed) - np.einsum("ij,ij->i", inside, inside)
+        # What is left of squares that cancel is as wrong as they were rounded.
+        rounding = 2.0 * np.sqrt(framed.shape[1] * 2.0**-53)
+        seen = np.column_stack([inside, np.sqrt(np.maximum(rest, 0.0))])
+        drift = np.zeros(len(framed))
+        if since is not None:
+            before, moved = since
+            visible = ((inside - before.centers.exact[:, :-1]) ** 2).sum(axis=1)
+            unseen = np.sqrt(np.maximum(moved**2 - visible, 0.0))
+            drift = before.drift + unseen + rounding * (moved + centers.max_norm * 2.0**-20)
+        order = centers.slots[: len(framed)].astype(np.int64)
+        ready = prepare(seen, Frame(np.zeros(seen.shape[1]), 1.0), order)
+        return cls(subspace, ready, float(rounding * centers.max_norm + 1e-30), drift)
+
+    @property
+    def arrays(self) -> ShadowArrays:
+        """Return it as compiled code takes it."""
+        return self.subspace.single, self.centers.arrays, self.slack, self.drift
+
+
+def _framed(centers: Centers) -> F64:
+    frame = centers.frame
+    return np.asarray((centers.exact - frame.shift) * frame.scale)
+
+
+@compiled_reordered
+def _multiply(left: F64, right: F64, out: F64) -> None:  # pragma: no cover - compiled
+    """Fill left @ right.T: no BLAS, whose threads would spin into the pass that follows."""
+    n, m = len(left), len(right)
+    for i in range(0, n, 2):
+        i1 = min(i + 1, n - 1)
+        for k in range(0, m, 2):
+            k1 = min(k + 1, m - 1)
+            x, y, p, q = left[i], left[i1], right[k], right[k1]
+            a = b = c = d = 0.0
+            for j in range(len(x)):
+                a += x[j] * p[j]
+                b += x[j] * q[j]
+                c += y[j] * p[j]
+                d += y[j] * q[j]
+            out[i, k], out[i, k1], out[i1, k], out[i1, k1] = a, b, c, d
