@@ -58,10 +58,13 @@ def _go_through(dtype: str) -> None:
     import numpy as np
 
     from streamkm import KMeans, MiniBatchKMeans, StreamKM
+    from streamkm.kernels.kept_rows import LEAST_FEATURES
     from streamkm.metrics import evaluate
 
-    values = np.random.default_rng(0).random((400, 6))
-    rows = values > 0.5 if dtype == "bool" else (values * 100).astype(dtype)
+    values = np.random.default_rng(0).random((400, LEAST_FEATURES))
+    wide = values > 0.5 if dtype == "bool" else (values * 100).astype(dtype)
+    rows = np.ascontiguousarray(wide[:, :6])
+    KMeans(3, random_state=0, executor="threads").fit(wide)
     model = KMeans(3, random_state=0, executor="threads").fit(rows)
     KMeans(3, random_state=0, executor="threads", algorithm="lloyd", max_iter=2).fit(rows)
     evaluate(model, rows)

@@ -57,7 +57,8 @@ class KMeans(GivenStart, Exchange, Clusterer):
         How a pass finds labels; no bit of the result depends on it. "lloyd"
         measures every row to every center; "hamerly" keeps two bounds a row, and
         skips rows that cannot have changed; "yinyang" keeps more, for many
-        centers; "auto" chooses by the number of clusters. Bounds are kept where
+        centers; "auto" chooses by the number of clusters, and first looks at wide
+        rows in a subspace near the centers. Bounds are kept where
         tasks share this process's memory and they fit under the limit.
     max_time_s
         Stop after the first pass that ends later than this many seconds; None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from streamkm.cluster.journal import MOST_LEGS
@@ -24,6 +25,7 @@ from streamkm.tasks.sent import SentPass
 from streamkm.typing import F64, I32, I64, Json
 
 RENEWED: Final = frozenset({3, 12})  # passes: centers move ever less
+MOST_IN_VAIN: Final = 0.7  # of the looks in a subspace: more cost more than they save
 LEGS_SHARE: Final = 8  # of what is kept of all rows: their sums, leg by leg
 SUM_BYTES: Final = 16
 
@@ -149,12 +151,16 @@ class _Kept:
         self.sums: dict[int, PartialSums | None] = {}  # by leg of the pass
         self.subspace: Subspace | None = None
         self.shadow: Shadow | None = None
-        self.n_passes = 0
+        self.n_passes = self.asked = self.in_vain = 0
 
     def over(self, centers: F64, frame: Frame) -> KeptPass:
         """Return the next pass."""
         before, self.centers = self.centers, centers
         self.n_passes += 1
+        if self.in_vain > MOST_IN_VAIN * self.asked:
+            self.rows = replace(self.rows, seen=None)
+            self.subspace = None
+        self.asked = self.in_vain = 0
         n_directions = self.rows.n_directions
         if n_directions and self.n_passes in RENEWED:
             self.subspace = Subspace.near(prepare(centers, frame), n_directions)
@@ -165,6 +171,7 @@ class _Kept:
 
     def settle(self, leg: int, part: KeptSums) -> PartialSums:
         """Return the sums of all rows of a leg of the pass."""
+        self.asked, self.in_vain = self.asked + part.looks[0], self.in_vain + part.looks[1]
         self.sums[leg] = merged([self.sums.get(leg), part.change])
         total = merged([self.sums[leg], part.whole])
         assert total is not None

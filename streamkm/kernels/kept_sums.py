@@ -12,7 +12,7 @@ from streamkm.kernels.assign import label_rows
 from streamkm.kernels.bounds import assign_moved
 from streamkm.kernels.kept_rows import KeptPass
 from streamkm.kernels.lloyd import Grids, PartialSums
-from streamkm.kernels.shadows import assign_seen
+from streamkm.kernels.shadows import Looks, assign_seen
 from streamkm.typing import F64, Rows
 
 
@@ -28,11 +28,14 @@ class KeptSums:
         What the others add to their sums of the pass before; None likewise.
     n_moved
         Rows of the latter with another label than before.
+    looks
+        Rows of which a subspace was asked, and of how many in vain.
     """
 
     whole: PartialSums | None
     change: PartialSums | None
     n_moved: int
+    looks: Looks = (0, 0)
 
     @classmethod
     def merge_all(cls, parts: Sequence[KeptSums]) -> KeptSums:
@@ -41,6 +44,7 @@ class KeptSums:
             merged([part.whole for part in parts]),
             merged([part.change for part in parts]),
             sum(part.n_moved for part in parts),
+            (sum(part.looks[0] for part in parts), sum(part.looks[1] for part in parts)),
         )
 
 
@@ -58,6 +62,7 @@ class KeptAccumulator:
         self.whole: LloydAccumulator | None = None
         self.change: SumsAccumulator | None = None
         self.n_moved = 0
+        self.looks: Looks = (0, 0)
 
     def add(self, start: int, rows: Rows, weights: F64 | None) -> None:
         """Add a block whose first row is row `start` of the data."""
@@ -80,7 +85,9 @@ class KeptAccumulator:
         seen = self.passed.rows.seen
         if shadow is not None and motion is not None and seen is not None and not is_first:
             here = seen[start : start + len(rows)]
-            moved, before, n_bad = assign_seen(rows, centers, motion, known, shadow, here)
+            found, looks = assign_seen(rows, centers, motion, known, shadow, here)
+            (moved, before, n_bad), (asked, in_vain) = found, self.looks
+            self.looks = asked + looks[0], in_vain + looks[1]
         elif self.passed.rows.n_groups:
             moved, before, n_bad = assign_moved(rows, centers, motion, known)
         else:
@@ -102,4 +109,5 @@ class KeptAccumulator:
             None if whole is None else whole.result(),
             None if change is None else change.result(),
             self.n_moved,
+            self.looks,
         )

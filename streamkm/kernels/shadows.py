@@ -29,12 +29,13 @@ from streamkm.kernels.subspace import Shadow, ShadowArrays
 from streamkm.kernels.tile import readable
 from streamkm.typing import F32, F64, I32, I64, Rows
 
+Looks = tuple[int, int]  # rows of which a subspace was asked, and of how many in vain
 Room = tuple[I64, F64]  # four rows of a tile, and their sums
 
 
 def assign_seen(
     rows: Rows, centers: Centers, motion: Motion, known: RowArrays, shadow: Shadow, seen: F32
-) -> Moved:
+) -> tuple[Moved, Looks]:
     """Do as `assign_moved` for rows that were labeled before, with what is seen of them.
 
     Parameters
@@ -46,14 +47,19 @@ def assign_seen(
     seen
         The rows there, shape (n_rows, n_directions + 1 + FACTS); UNSEEN ones
         are filled as they are met.
+
+    Returns
+    -------
+    moved, looks
+        As there; and of how many rows the subspace was asked, and of how many in vain.
     """
     native, table = readable(rows)
     moved, before = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
-    n_moved, n_bad = _seen_block(
+    n_moved, n_bad, n_asked, n_open = _seen_block(
         native, table, centers.frame.arrays(rows.dtype), centers.arrays, motion.arrays, known,
         shadow.arrays, seen, group_slots(len(centers.exact), known[2].shape[1]), (moved, before),
     )  # fmt: skip
-    return moved[:n_moved], before[:n_moved], n_bad
+    return (moved[:n_moved], before[:n_moved], n_bad), (n_asked, n_open)
 
 
 @compiled_making
@@ -68,7 +74,7 @@ def _seen_block(
     seen: F32,
     group_width: int,
     changes: tuple[I64, I32],
-) -> tuple[int, int]:  # pragma: no cover - compiled
+) -> tuple[int, int, int, int]:  # pragma: no cover - compiled
     """Go through a block: bounds, the subspace, then the rows themselves, a tile at a time."""
     scratch, far_scratch = make_scratch(centers), make_scratch(shadow[1])
     step, far_step, n_groups = len(scratch[0]), len(far_scratch[0]), known[2].shape[1]
@@ -78,10 +84,14 @@ def _seen_block(
     open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
     panel_scores = np.empty(shadow[1][4].shape[2], np.float32)
     room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(shadow[0])))
-    at = n_moved = n_bad = ZERO
+    at = n_moved = n_bad = n_asked = n_open = ZERO
     while at < len(rows):
         at, n = list_rows(at, False, motion, grouping[0], known, listed, limits)
+        for q in range(n):
+            n_asked += seen[listed[q], -1] >= 0.0
         n = _look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
+        for q in range(n):
+            n_open += seen[listed[q], -1] >= 0.0
         for start in range(0, n, step):
             numbers = listed[start : min(start + step, n)]
             frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
@@ -102,7 +112,7 @@ def _seen_block(
                 n_moved, bad = list_changes(numbers, m, found, changes, n_moved)
                 n_bad += bad
             _keep_all_unseen(numbers, known, shadow, seen)
-    return n_moved, n_bad
+    return n_moved, n_bad, n_asked, n_open
 
 
 @compiled

@@ -230,7 +230,8 @@ def test_most_rows_keep_their_label_without_a_look_at_their_values(rng):
     far = replace(motion_of(np.full(30, 1e3), ready, 1), half=np.zeros(30, "f4"))  # no bound holds
     assign_seen(X, ready, far, known, shadow, kept.seen)
     assert (kept.seen[:, -1] >= 0).all()
-    assign_seen(np.full_like(X, np.nan), ready, far, known, shadow, kept.seen)
+    _, (asked, in_vain) = assign_seen(np.full_like(X, np.nan), ready, far, known, shadow, kept.seen)
+    assert (asked, in_vain) == (3000, (known[0] != expected).sum())
     assert (known[0] == expected).mean() > 0.9
     assert set(known[0][known[0] != expected]) <= {-1}
 
@@ -360,6 +361,24 @@ def test_the_number_of_groups_follows_the_shape():
     assert groups_for("auto", 64, 16) == 1  # scoring 16 centers costs less than their bound
     assert groups_for("yinyang", 4096, 128) == 64
     assert groups_for("hamerly", 4096, 128) == 1
+
+
+@pytest.mark.parametrize("has_shape", [False, True])
+def test_a_subspace_that_tells_no_rows_apart_is_given_up(has_shape, rng, monkeypatch):
+    X = rng.normal(size=(2000, 300))
+    if has_shape:
+        X = rng.normal(size=(2000, 4)) @ rng.normal(size=(4, 300)) + 0.01 * X
+    found, over = [], KeptPass.over
+
+    def recorded(*arguments):
+        found.append(over(*arguments))
+        return found[-1]
+
+    monkeypatch.setattr(KeptPass, "over", recorded)
+    KMeans(20, init="random", random_state=0, tol=0, max_iter=9, executor="threads").fit(X)
+    are_seen = [passed.shadow is not None for passed in found]
+    assert are_seen[:4] == [False, False, True, True]
+    assert are_seen[4:-1] == [has_shape] * len(are_seen[4:-1])
 
 
 def test_the_directions_follow_the_shape_and_the_room():
