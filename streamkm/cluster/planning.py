@@ -13,7 +13,7 @@ from streamkm.cluster.passes import Passes
 from streamkm.data.dataset import Dataset
 from streamkm.data.layout import Group
 from streamkm.errors import SourceError
-from streamkm.kernels.kept_rows import bytes_per_row, directions_for, fitting
+from streamkm.kernels.kept_rows import SUBSPACE_BYTES, bytes_per_row, directions_for, fitting
 from streamkm.tasks import fit as tasks
 from streamkm.tasks.base import PassStats
 
@@ -195,6 +195,7 @@ def _kept(passes: Passes, model: KMeans, n_used: int) -> tuple[int | None, int]:
     if passes.keep_bytes:  # workers do without
         n_directions = directions_for(model.algorithm, shape, n_rows, room)
     kept_bytes = n_memories * n_kept * bytes_per_row(n_groups, n_directions) * n_models
+    kept_bytes += SUBSPACE_BYTES if n_directions else 0
     return n_groups if n_kept else None, kept_bytes
 
 

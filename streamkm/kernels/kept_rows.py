@@ -28,6 +28,7 @@ MOST_GROUPS: Final = 64
 LEAST_FEATURES: Final = 256
 LEAST_NARROWING: Final = 4  # features to a direction, else projecting a row saves too little
 MOST_DIRECTIONS: Final = 47  # 48 coordinates: three panels, a cache line each
+SUBSPACE_BYTES: Final = 100 << 20  # for the code that looks there, in a process that compiles it
 LEAST_PRODUCTS: Final = 128  # features times panels of a group: less work is not worth a bound
 
 
@@ -112,7 +113,8 @@ def directions_for(algorithm: str, shape: tuple[int, int], n_rows: int, room: in
     if algorithm != "auto" or n_features < LEAST_FEATURES or n_clusters < 2:
         return 0
     n_groups = groups_for(algorithm, n_clusters, n_features)
-    return n_directions if n_rows * bytes_per_row(n_groups, n_directions) <= room else 0
+    needed = n_rows * bytes_per_row(n_groups, n_directions) + SUBSPACE_BYTES
+    return n_directions if needed <= room else 0
 
 
 def groups_for(algorithm: str, n_clusters: int, n_features: int) -> int:

@@ -19,7 +19,6 @@ import numpy as np
 import psutil
 import pytest
 from distributed import Client, LocalCluster
-from distributed.worker import _global_workers
 
 import streamkm
 from streamkm import KMeans
@@ -230,8 +229,11 @@ class Deadly:
     info = SourceInfo(name="deadly", sample_shape=(), natural_rows=100)
     labels = None
 
+    def __init__(self):
+        self.home = os.getpid()
+
     def read(self, start, stop):
-        if _global_workers and stop - start > 1:  # a single row is read beforehand
+        if os.getpid() != self.home and stop - start > 1:  # a single row is read beforehand
             time.sleep(0.5 if start <= 1234 < stop else PATIENCE_S)
             os.kill(os.getpid(), signal.SIGKILL)
         return np.arange(2.0 * start, 2.0 * stop).reshape(-1, 2)
