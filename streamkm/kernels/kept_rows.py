@@ -29,6 +29,7 @@ LEAST_FEATURES: Final = 256
 LEAST_NARROWING: Final = 4  # features to a direction, else projecting a row saves too little
 MOST_DIRECTIONS: Final = 47  # 48 coordinates: three panels, a cache line each
 SUBSPACE_BYTES: Final = 100 << 20  # for the code that looks there, in a process that compiles it
+DIRECTION_BYTES: Final = 24  # of a number in float64 and float32, while they are renewed
 LEAST_PRODUCTS: Final = 128  # features times panels of a group: less work is not worth a bound
 
 
@@ -114,6 +115,7 @@ def directions_for(algorithm: str, shape: tuple[int, int], n_rows: int, room: in
         return 0
     n_groups = groups_for(algorithm, n_clusters, n_features)
     needed = n_rows * bytes_per_row(n_groups, n_directions) + SUBSPACE_BYTES
+    needed += DIRECTION_BYTES * n_directions * n_features
     return n_directions if needed <= room else 0
 
 

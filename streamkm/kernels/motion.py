@@ -63,7 +63,8 @@ def group_slots(n_clusters: int, n_groups: int) -> int:
 
 def moves(before: F64, after: F64, frame: Frame) -> F64:
     """Return how far each center has moved, in units of the frame, rounded up."""
-    moved: F64 = np.sqrt(((after - before) ** 2).sum(axis=1)) * frame.scale * UP
+    steps = (after - before) * frame.scale  # before they are squared: else small ones vanish
+    moved: F64 = np.sqrt((steps**2).sum(axis=1)) * UP
     return moved
 
 

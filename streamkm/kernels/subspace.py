@@ -23,6 +23,7 @@ from streamkm.kernels.compiled import compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.typing import F32, F64
 
+LEADING: Final = 512  # centers that directions are taken from: the cost goes with their cube
 RANK: Final = 1e-12  # of the largest square: what is left of a direction is rounding
 
 # What compiled code takes of a shadow: directions, centers there, their slack and drift.
@@ -46,8 +47,12 @@ class Subspace:
 
     @classmethod
     def near(cls, centers: Centers, n_directions: int) -> Subspace:
-        """Return the directions in which the centers are largest; O(n_clusters^2 * n_features)."""
+        """Return the directions in which the centers are largest, of LEADING centers at most.
+
+        O(n_leading^2 * (n_leading + n_features)).
+        """
         framed = _framed(centers)
+        framed = framed[:: -(-len(framed) // LEADING)]
         squares, mixed = np.linalg.eigh(framed @ framed.T)
         chosen = mixed[:, ::-1][:, :n_directions]
         has_rank = squares[::-1][:n_directions] > RANK * squares[-1]
@@ -98,14 +103,14 @@ class Shadow:
         _multiply(framed, subspace.directions, inside)
         rest = np.einsum("ij,ij->i", framed, framed) - np.einsum("ij,ij->i", inside, inside)
         # What is left of squares that cancel is as wrong as they were rounded.
-        rounding = 2.0 * np.sqrt(framed.shape[1] * 2.0**-53)
+        rounding = 4.0 * np.sqrt(framed.shape[1] * 2.0**-53)
         seen = np.column_stack([inside, np.sqrt(np.maximum(rest, 0.0))])
         drift = np.zeros(len(framed))
         if since is not None:
             before, moved = since
             visible = ((inside - before.centers.exact[:, :-1]) ** 2).sum(axis=1)
             unseen = np.sqrt(np.maximum(moved**2 - visible, 0.0))
-            drift = before.drift + unseen + rounding * (moved + centers.max_norm * 2.0**-20)
+            drift = before.drift + unseen + rounding * (moved + centers.max_norm * 2.0**-18)
         order = centers.slots[: len(framed)].astype(np.int64)
         ready = prepare(seen, Frame(np.zeros(seen.shape[1]), 1.0), order)
         return cls(subspace, ready, float(rounding * centers.max_norm + 1e-30), drift)

@@ -175,6 +175,34 @@ def test_bounds_hold_where_rows_are_seen_in_a_subspace(
         check_bounds(X, centers, frame, known, kept.order, n_groups)
 
 
+@pytest.mark.parametrize("n_clusters", [400, 600])
+def test_many_centers_are_seen_too(n_clusters, rng):
+    """As many as are scored with a lane a center, and as directions are taken from a part of."""
+    X = (rng.normal(size=(1500, 8)) @ rng.normal(size=(8, 260))).astype("f4")
+    X += rng.normal(size=X.shape).astype("f4") * 0.3
+    frame, before, shadow, subspace = frame_of(X), None, None, None
+    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), group_count(n_clusters, 16), 47)
+    for step, centers in enumerate(walk(X, n_clusters, rng)):
+        if step == 1:
+            subspace = Subspace.near(prepare(centers, frame), 47)
+            kept.unsee()
+        passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
+        known, shadow, before = kept.part(0, len(X)), passed.shadow, centers
+        if shadow is None:
+            assign_moved(X, passed.centers, passed.motion, known)
+        else:
+            assign_seen(X, passed.centers, passed.motion, known, shadow, kept.seen)
+        np.testing.assert_array_equal(known[0], assign(X, passed.centers)[0])
+
+
+def test_moves_too_small_to_be_squared_are_moves():
+    before = np.array([[0.0, 0.0], [1e-170, 0.0]])
+    frame = Frame(np.zeros(2), 2.0**560)
+    np.testing.assert_allclose(
+        moves(before, before + 1e-171, frame), np.sqrt(2) * 1e-171 * 2.0**560, rtol=1e-5
+    )
+
+
 @given(seeds, st.integers(2, 40), any_width, st.integers(1, 47))
 def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_directions):
     """By the five lines of NumPy: a projection, and the length of what it leaves."""
