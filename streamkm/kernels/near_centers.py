@@ -112,7 +112,8 @@ def _measure_row(
 @compiled
 def decide_near(
     rows: Rows, numbers: I64, m: int, table: F32 | None, frame: FrameArrays, centers: CenterArrays,
-    shadow: ShadowArrays, seen: F32, known: RowArrays, found: Found, scratch: Scratch, part: F32,
+    shadow: ShadowArrays, seen: F32, known: RowArrays, found: Found, scratch: Scratch,
+    panel_scores: F32,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Decide in float64 where the nearest center is not far enough ahead.
 
@@ -124,6 +125,7 @@ def decide_near(
     framed, squares, scores, wide = scratch[0], scratch[1], scratch[5], scratch[6]
     slope, flat = error_slope(exact.shape[1], max_norm)
     line, width = reach_line(far[0].shape[1], far[3]), far[4].shape[2]
+    part = panel_scores[:width]
     for z in range(m):
         q = kept[z]
         size = np.sqrt(squares[q])

@@ -145,34 +145,23 @@ def _score_by_rows(
     addresses: I64, n: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch
 ) -> None:  # pragma: no cover - compiled
     """Score with a lane a row."""
-    scores, low, next_low, slot = scratch[7][1].ctypes.data, *scratch[4]
+    norms = centers[5].ctypes.data
+    columns, scores = scratch[7]
+    edges, places = scratch[8]
+    low, next_low, slot = scratch[4]
+    d, width = centers[4].shape[1], centers[4].shape[2]
     first, last = slots
+    begin, end = np.searchsorted(edges, first), np.searchsorted(edges, last)
+    x, q, s = addresses.ctypes.data, columns.ctypes.data, scores.ctypes.data
     u, v, w = low.ctypes.data, next_low.ctypes.data, slot.ctypes.data
     fill_up(addresses, n)
     for i in range(0, n, TILE_LANES):
-        fill_scores(addresses, i, centers, slots, scratch)
-        find_best(scores, last - first, first, u + 4 * i, v + 4 * i, w + 4 * i)
-
-
-@compiled
-def fill_scores(
-    addresses: I64, i: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch
-) -> None:  # pragma: no cover - compiled
-    """Fill all scores of the tile of rows that begins at row `i`, with a lane a row.
-
-    The second of the scratch's eighth part holds them, shape (n_slots,
-    TILE_LANES). The rows have less than WIDE features.
-    """
-    columns, scores = scratch[7]
-    edges, places = scratch[8]
-    d, width, norms = centers[4].shape[1], centers[4].shape[2], centers[5].ctypes.data
-    begin, end = np.searchsorted(edges, slots[0]), np.searchsorted(edges, slots[1])
-    q, s = columns.ctypes.data, scores.ctypes.data
-    lay_columns(addresses.ctypes.data + 8 * i, d, q)
-    for e in range(begin, end):
-        k, part = edges[e], edges[e + 1] - edges[e]
-        out = s + 4 * (k - slots[0]) * TILE_LANES
-        score_columns(q, places[k], norms + 4 * k, width, d, part, out)
+        lay_columns(x + 8 * i, d, q)
+        for e in range(begin, end):
+            k, part = edges[e], edges[e + 1] - edges[e]
+            out = s + 4 * (k - first) * TILE_LANES
+            score_columns(q, places[k], norms + 4 * k, width, d, part, out)
+        find_best(s, last - first, first, u + 4 * i, v + 4 * i, w + 4 * i)
 
 
 @compiled_making

@@ -36,7 +36,7 @@ def project(
     seen, numbers
         What is kept of all rows, and the number of each row of the tile.
     sums
-        Scratch, shape (AT_ONCE, n_directions).
+        Scratch, shape (AT_ONCE, len(directions)).
     """
     n_features, n_directions = directions.shape[1], seen.shape[1] - 1 - FACTS
     sums[:] = 0.0

@@ -82,16 +82,13 @@ def _seen_block(
     grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
     open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
-    panel_scores = np.empty(shadow[1][4].shape[2], np.float32)
     room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(shadow[0])))
     at = n_moved = n_bad = n_asked = n_open = ZERO
     while at < len(rows):
         at, n = list_rows(at, False, motion, grouping[0], known, listed, limits)
-        for q in range(n):
-            n_asked += seen[listed[q], -1] >= 0.0
+        n_asked += _n_seen(n, listed, seen)
         n = _look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
-        for q in range(n):
-            n_open += seen[listed[q], -1] >= 0.0
+        n_open += _n_seen(n, listed, seen)
         for start in range(0, n, step):
             numbers = listed[start : min(start + step, n)]
             frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
@@ -105,7 +102,7 @@ def _seen_block(
                 pick_nearest(m, grouping[0], found)
                 decide_near(
                     rows, numbers, m, table, frame, centers, shadow, seen, known, found, scratch,
-                    panel_scores,
+                    scores,
                 )  # fmt: skip
                 renew_bounds(numbers, m, centers, grouping[0], known, found, scratch[1])
                 keep_far(numbers, m, known, found, farthest)
@@ -113,6 +110,15 @@ def _seen_block(
                 n_bad += bad
             _keep_all_unseen(numbers, known, shadow, seen)
     return n_moved, n_bad, n_asked, n_open
+
+
+@compiled
+def _n_seen(n: int, listed: I64, seen: F32) -> int:  # pragma: no cover - compiled
+    """Return how many of the listed rows were projected."""
+    n_seen = ZERO
+    for q in range(n):
+        n_seen += seen[listed[q], -1] >= 0.0
+    return n_seen
 
 
 @compiled

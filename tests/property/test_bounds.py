@@ -146,6 +146,17 @@ def test_neighbors_are_ordered_into_groups_of_one_size(seed, n_clusters, n_featu
     assert sorted(order) == list(range(n_clusters))
 
 
+def check_labels(X, passed):
+    """Bring labels up to date, and assert that they are those of a full assignment."""
+    known = passed.rows.part(0, len(X))
+    if passed.shadow is None:
+        assign_moved(X, passed.centers, passed.motion, known)
+    else:
+        seen = passed.rows.seen
+        assign_seen(X, passed.centers, passed.motion, known, passed.shadow, seen)
+    np.testing.assert_array_equal(known[0], assign(X, passed.centers)[0])
+
+
 @given(seeds, st.integers(2, 50), st.integers(1, 5), any_width, st.integers(1, 47))
 def test_bounds_hold_where_rows_are_seen_in_a_subspace(
     seed, n_clusters, most_groups, n_features, n_directions
@@ -166,13 +177,9 @@ def test_bounds_hold_where_rows_are_seen_in_a_subspace(
             subspace = Subspace.near(prepare(centers, frame), n_directions)
             kept.unsee()
         passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
-        known, shadow, before = kept.part(0, len(X)), passed.shadow, centers
-        if shadow is None:
-            assign_moved(X, passed.centers, passed.motion, known)
-        else:
-            assign_seen(X, passed.centers, passed.motion, known, shadow, kept.seen)
-        np.testing.assert_array_equal(known[0], assign(X, passed.centers)[0])
-        check_bounds(X, centers, frame, known, kept.order, n_groups)
+        check_labels(X, passed)
+        shadow, before = passed.shadow, centers
+        check_bounds(X, centers, frame, kept.part(0, len(X)), kept.order, n_groups)
 
 
 @pytest.mark.parametrize("n_clusters", [400, 600])
@@ -187,12 +194,8 @@ def test_many_centers_are_seen_too(n_clusters, rng):
             subspace = Subspace.near(prepare(centers, frame), 47)
             kept.unsee()
         passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
-        known, shadow, before = kept.part(0, len(X)), passed.shadow, centers
-        if shadow is None:
-            assign_moved(X, passed.centers, passed.motion, known)
-        else:
-            assign_seen(X, passed.centers, passed.motion, known, shadow, kept.seen)
-        np.testing.assert_array_equal(known[0], assign(X, passed.centers)[0])
+        check_labels(X, passed)
+        shadow, before = passed.shadow, centers
 
 
 def test_moves_too_small_to_be_squared_are_moves():
