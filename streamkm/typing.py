@@ -17,6 +17,7 @@ F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
+U8 = NDArray[np.uint8]
 Rows = NDArray[Any]  # (n_rows, n_features) of the data's own dtype
 Json = dict[str, Any]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamkm.cluster.kmeans import KMeans
 from streamkm.cluster.passes import Passes
@@ -22,8 +21,7 @@ from streamkm.data.store import discard
 from streamkm.errors import StoreError, StoreExistsError
 from streamkm.kernels.embedding import Embedding
 from streamkm.tasks import spectral as tasks
-
-U8 = NDArray[np.uint8]
+from streamkm.typing import U8
 
 ENDINGS: Final = (".zarr", ".npy")
 

@@ -217,6 +217,10 @@ class KMeans(GivenStart, Exchange, Clusterer):
         """Return what all restarts hold beside the tasks: large where centers are."""
         return len(self._restarts) * super().held_bytes(rows)
 
+    def look(self, passes: Passes) -> None:
+        """Learn the moments, and a sample where the start is not given."""
+        passes.look(0 if isinstance(self._start, np.ndarray) else 2 * self.n_clusters)
+
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:
         """Return the starts of all restarts."""
         restarts = self._restarts

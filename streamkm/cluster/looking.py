@@ -53,7 +53,7 @@ def what_is_stored(source: RowSource) -> Looked | None:
 
 
 def survey_rows(passes: Looking, least_sample_rows: int, view: View) -> Looked:
-    """Look at the rows in one pass.
+    """Look at the rows in one pass; without a sample where no row of one is needed.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def survey_rows(passes: Looking, least_sample_rows: int, view: View) -> Looked:
     source = passes.source
     n_rows, n_features = source.shape
     capacity = sample_capacity(n_rows, n_features * source.dtype.itemsize)
-    capacity = min(max(capacity, least_sample_rows), n_rows)
+    capacity = min(max(capacity, least_sample_rows), n_rows) if least_sample_rows else 0
     context = SurveyContext(
         source=source,
         weights=passes.weights,

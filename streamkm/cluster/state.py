@@ -10,6 +10,7 @@ import numpy as np
 
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.summary import Summary
+from streamkm.kernels.update import change_of_squares, means_of, squared_moves
 from streamkm.typing import F64, I64
 
 
@@ -66,24 +67,13 @@ def pass_inertia(part: PartialSums, centers: F64, summary: Summary) -> float:
 
     sum |x|^2 - 2 sum c.S + sum n |c|^2, all about the mean of the data.
     """
-    mass = part.mass()
-    framed = centers - summary.mean
-    sums = part.sums.value() - mass[:, None] * summary.mean
-    inertia = (
-        float(summary.m2.sum())
-        - 2.0 * float((framed * sums).sum())
-        + float((mass * (framed**2).sum(axis=1)).sum())
-    )
-    return max(inertia, 0.0)
+    change = change_of_squares(part.sums, part.mass(), centers, summary.mean)
+    return max(float(summary.m2.sum()) + float(change.sum()), 0.0)
 
 
 def next_centers(part: PartialSums, centers: F64) -> F64:
     """Return the means of the clusters; one without weight keeps its center."""
-    mass = part.mass()
-    has_mass = mass > 0.0
-    moved = centers.copy()
-    moved[has_mass] = part.sums.value()[has_mass] / mass[has_mass, None]
-    return moved
+    return means_of(part.sums, part.mass(), centers)
 
 
 def advance(
@@ -106,7 +96,7 @@ def advance(
         stops when the centers repeat bit for bit.
     """
     same_shape = centers.shape == state.centers.shape
-    shift = float(((centers - state.centers) ** 2).sum()) if same_shape else float("inf")
+    shift = float(squared_moves(state.centers, centers).sum()) if same_shape else float("inf")
     repeats = same_shape and np.array_equal(centers, state.centers)
     return FitState(
         centers=centers,

@@ -140,9 +140,7 @@ def add_binned_within(
 ) -> None:  # pragma: no cover - compiled
     """Do as `add_binned`, where the `largest` absolute value of each feature is known."""
     n_features = values.shape[1]
-    for j in range(n_features):
-        if largest[j] > constants[BINS, j]:
-            _raise_top(limbs, top, constants, j, largest[j])
+    make_room(largest, 0, limbs, top, constants)
     scratch = np.zeros((BINS, n_features))
     c0, c1, c2, c3 = constants[0], constants[1], constants[2], constants[3]
     s0, s1, s2, s3 = scratch[0], scratch[1], scratch[2], scratch[3]
@@ -164,10 +162,31 @@ def add_binned_within(
             p, q = p - a, q - b
             s3[j] += ((p + c3[j]) - c3[j]) + ((q + c3[j]) - c3[j])
         i += 2
+    add_scratch(scratch, 0, n_features, limbs, constants)
+
+
+@compiled
+def make_room(
+    largest: F64, first: int, limbs: I64, top: I32, constants: F64
+) -> None:  # pragma: no cover - compiled
+    """Raise the top bins of the features from `first` to their `largest` absolute values."""
+    for j in range(len(largest)):
+        if largest[j] > constants[BINS, first + j]:
+            _raise_top(limbs, top, constants, first + j, largest[j])
+
+
+@compiled
+def add_scratch(
+    scratch: F64, first: int, n: int, limbs: I64, constants: F64
+) -> None:  # pragma: no cover - compiled
+    """Add sums in float64 to the limbs of `n` features from `first`, each several times there."""
     for i in range(BINS):
-        for j in range(n_features):
-            # The constant is 1.5 * 2**52 units: dividing by its power of two is exact.
-            limbs[i, j] += np.int64(scratch[i, j] * (RECIPROCAL / constants[i, j]))
+        unit, limb = constants[i, first : first + n], limbs[i, first : first + n]
+        for begin in range(0, scratch.shape[1], n):
+            part = scratch[i, begin : begin + n]
+            for j in range(n):
+                # The constant is 1.5 * 2**52 units: dividing by its power of two is exact.
+                limb[j] += np.int64(part[j] * (RECIPROCAL / unit[j]))
 
 
 def add_column(total: BinnedSum, values: F64) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
+from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import ZERO, compiled, compiled_making, compiled_reordered
-from streamkm.kernels.distance_bounds import DOWN, UP, above, reach_line
+from streamkm.kernels.distance_bounds import above, reach_line
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import Motion, MotionArrays, group_slots
 from streamkm.kernels.panels import Scratch, make_scratch
@@ -29,6 +29,7 @@ from streamkm.kernels.settle import (
     score_groups,
 )
 from streamkm.kernels.tile import readable
+from streamkm.kernels.widening import list_open, room_for, widen
 from streamkm.typing import F32, I32, I64, Rows
 
 Moved = tuple[I64, I32, int]  # rows with another label, which they had; how many have none
@@ -57,9 +58,7 @@ def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: Row
     native, table = readable(rows)
     n_clusters, n_groups = len(centers.exact), known[2].shape[1]
     still = np.zeros(n_clusters, np.float32)
-    arrays = (
-        (still, still, still, np.zeros(1, np.int32), still) if motion is None else motion.arrays
-    )
+    arrays = (still, still, still, still) if motion is None else motion.arrays
     moved, before = np.empty(len(rows), np.int64), np.empty(len(rows), np.int32)
     n_moved, n_bad = _bounded_block(
         native, table, centers.frame.arrays(rows.dtype), centers.arrays, arrays, known,
@@ -87,9 +86,14 @@ def _bounded_block(
     grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(step, np.int64), np.empty(step, np.float32)
     open_rows = np.empty(step, np.int64)
+    is_open = np.ones(room_for(len(rows)), np.uint8)
+    if is_first:
+        known[0][:] = -1
+    else:
+        widen(motion, grouping[0], known, is_open)
     at = n_moved = n_bad = ZERO
     while at < len(rows):
-        at, n = list_rows(at, is_first, motion, grouping[0], known, listed, limits)
+        at, n = list_open(at, motion[3], known, is_open, listed, limits)
         numbers = listed[:n]
         frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
         m = tighten(numbers, limits, centers, known, found, scratch)
@@ -127,56 +131,6 @@ def groups_of(centers: CenterArrays, group_width: int) -> I32:  # pragma: no cov
     for slot in range(len(group)):
         group[centers[6][slot]] = slot // group_width
     return group
-
-
-@compiled
-def list_rows(
-    at: int,
-    is_first: bool,
-    motion: MotionArrays,
-    group_of: I32,
-    known: RowArrays,
-    listed: I64,
-    limits: F32,
-) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Widen the bounds by the centers' moves; list the rows whose upper bound is not below.
-
-    From row `at` until the list is full; returns where to go on, and how many
-    are listed. What the bound must stay below, the row's limit, stands beside each.
-    """
-    own, most, second, which, half = motion
-    labels, upper, lower = known
-    n_groups = lower.shape[1]
-    less = np.float32(1.0) - DOWN
-    n, i = ZERO, at
-    while i < len(labels) and n < len(listed):
-        label = labels[i]
-        if is_first or label < 0:
-            labels[i], upper[i] = -1, LARGEST
-            for group in range(n_groups):
-                lower[i, group] = 0.0
-            listed[n], limits[n] = i, 0.0
-            n += 1
-            i += 1
-            continue
-        reach = (upper[i] + own[label]) * UP
-        mine = group_of[label]
-        least = LARGEST
-        for group in range(n_groups):
-            move = most[group]
-            if group == mine and which[mine] == label:
-                move = second[mine]
-            bound = lower[i, group] - move
-            bound -= abs(bound) * less
-            lower[i, group] = bound
-            least = min(least, bound)
-        limit = max(least, half[label])
-        upper[i] = reach
-        if not reach < limit:
-            listed[n], limits[n] = i, limit
-            n += 1
-        i += 1
-    return i, n
 
 
 @compiled

@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from streamkm.kernels.compiled import compiled_making, compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
+from streamkm.kernels.update import writable
 from streamkm.typing import F32, F64, I32, I64
 
 LARGEST: Final = np.float32(3.4e38)
@@ -72,25 +74,41 @@ def prepare(centers: F64, frame: Frame, order: I64 | None = None) -> Centers:
     order
         The order of the centers in the panels, shape (n_clusters,); as they come by default.
     """
-    centers = np.ascontiguousarray(centers)  # tiles read rows of them where they lie
-    framed = (centers - frame.shift) * frame.scale
-    squares = np.einsum("ij,ij->i", framed, framed)
-    scores, norms = (-2.0 * framed).astype(np.float32), squares.astype(np.float32)
-    n_clusters, n_features = scores.shape
+    exact = writable(centers)  # whole, too: tiles read rows of them where they lie
+    n_clusters, n_features = exact.shape
     n_panels = -(-n_clusters // WIDTH)
     slots = np.zeros(n_panels * WIDTH, np.int32)
     slots[:n_clusters] = np.arange(n_clusters) if order is None else order
-    padded = np.zeros((n_panels * WIDTH, n_features), np.float32)
-    padded[:n_clusters] = scores[slots[:n_clusters]]
+    scores, squares = np.empty(exact.shape, np.float32), np.empty(n_clusters)
+    panels = np.zeros((n_panels, n_features, WIDTH), np.float32)
+    _frame_centers(exact, writable(frame.shift), frame.scale, slots, scores, panels, squares)
+    norms = squares.astype(np.float32)
     panel_norms = np.full(n_panels * WIDTH, LARGEST, np.float32)
     panel_norms[:n_clusters] = norms[slots[:n_clusters]]
-    return Centers(
-        exact=centers,
-        scores=scores,
-        norms=norms,
-        max_norm=float(np.sqrt(squares.max(initial=0.0))),
-        frame=frame,
-        panels=np.ascontiguousarray(padded.reshape(n_panels, WIDTH, n_features).transpose(0, 2, 1)),
-        panel_norms=panel_norms,
-        slots=slots,
-    )
+    max_norm = float(np.sqrt(squares.max(initial=0.0)))
+    return Centers(exact, scores, norms, max_norm, frame, panels, panel_norms, slots)
+
+
+@compiled_making
+def _frame_centers(
+    exact: F64, shift: F64, scale: float, slots: I32, scores: F32, panels: F32, squares: F64
+) -> None:  # pragma: no cover - compiled
+    n_clusters, n_features = exact.shape
+    framed = np.empty(n_features)
+    for k in range(n_clusters):
+        for j in range(n_features):
+            framed[j] = (exact[k, j] - shift[j]) * scale
+            scores[k, j] = np.float32(-2.0 * framed[j])
+        squares[k] = _square_of(framed)
+    for slot in range(n_clusters):
+        panel, row = panels[slot // WIDTH], scores[slots[slot]]
+        for j in range(n_features):
+            panel[j, slot % WIDTH] = row[j]
+
+
+@compiled_reordered
+def _square_of(framed: F64) -> float:  # pragma: no cover - compiled
+    total = 0.0
+    for j in range(len(framed)):
+        total += framed[j] * framed[j]
+    return total

@@ -9,7 +9,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Final
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -65,8 +64,7 @@ def _sum_products(v: Lanes, n_centers: int, arguments: Any, sums: Any) -> None:
     ]
     p = [_listed(v, centers, k) for k in chosen]
     pairs = [(r, k) for r in range(DOT_ROWS) for k in range(n_centers)]
-    zeros = ir.Constant(v.floats, [0.0] * LANES)
-    totals = {pair: cgutils.alloca_once_value(b, zeros) for pair in pairs}
+    totals = {pair: cgutils.alloca_once_value(b, v.zeros) for pair in pairs}
     with cgutils.for_range(b, b.sdiv(n_features, whole(LANES))) as loop:
         place = b.mul(loop.index, whole(LANES))
         values = [v.load(v.at(center, place), v.floats) for center in p]

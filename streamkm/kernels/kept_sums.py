@@ -49,9 +49,9 @@ class KeptSums:
 
 
 def merged(parts: Sequence[PartialSums | None]) -> PartialSums | None:
-    """Add those that there are."""
+    """Add those that there are; one alone is returned as it is."""
     found = [part for part in parts if part is not None]
-    return PartialSums.merge_all(found) if found else None
+    return PartialSums.merge_all(found) if len(found) > 1 else next(iter(found), None)
 
 
 class KeptAccumulator:

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamkm.kernels.binned_sum import BinnedSum, add_column
 from streamkm.kernels.exact_sum import ExactSum
+from streamkm.kernels.update import change_of_squares
 from streamkm.typing import F64, I32, I64
 
 
@@ -84,9 +85,7 @@ class PartialSums:
         tight that its spread is lost in them may get some 1e-16 of them, or zero.
         """
         assert self.squares is not None
-        mass, framed = self.mass(), centers - shift
-        sums = self.sums.value() - mass[:, None] * shift
-        change = mass * (framed**2).sum(axis=1) - 2.0 * (framed * sums).sum(axis=1)
+        change = change_of_squares(self.sums, self.mass(), centers, shift)
         spread: F64 = np.maximum(self.squares.value()[:, 0] + change, 0.0)
         return spread
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from streamkm.kernels.binned_sum import add_binned, add_binned_within
 from streamkm.kernels.compiled import compiled, compiled_making, compiled_reordered
+from streamkm.kernels.plain_moments import BinArrays, add_plain, all_finite, plain_rows
 from streamkm.kernels.tile import see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
-from streamkm.typing import F32, F64, I32, I64, Rows
+from streamkm.typing import F32, F64, I64, Rows
 
 EXACT_ROWS: Final = 256  # so many squares of bytes add exactly in float32
 LEAST_TILE_ROWS: Final = 32
@@ -73,20 +74,41 @@ def add_block(
     weights: F64 | None,
     origin: tuple[F64, ViewArrays],
     span: F64,
-    sums: tuple[I64, I32, F64],
-    squares: tuple[I64, I32, F64],
+    sums: BinArrays,
+    squares: BinArrays,
     is_bad: NDArray[np.bool_],
 ) -> int:  # pragma: no cover - compiled
     """Add a block, marking bad rows; return how many rows of unit length could not be made."""
     shift, view = origin
-    n_rows, d = len(rows), len(shift)
-    n_zero = 0
+    n_rows, n_zero = len(rows), 0
+    is_plain = table is None and weights is None and view[4]
+    step = plain_rows(len(shift)) if is_plain else n_rows
+    for start in range(0, n_rows, step):
+        n = min(step, n_rows - start)
+        if is_plain and all_finite(rows, start, n):
+            add_plain(rows, start, n, shift, span, sums, squares)
+        else:
+            n_zero += _add_tiles(
+                rows, start, start + n, table, weights, origin, span, sums, squares, is_bad
+            )
+    return n_zero
+
+
+@compiled_making
+def _add_tiles(
+    rows: Rows, begin: int, end: int, table: F32 | None, weights: F64 | None,
+    origin: tuple[F64, ViewArrays], span: F64, sums: BinArrays, squares: BinArrays,
+    is_bad: NDArray[np.bool_],
+) -> int:  # pragma: no cover - compiled  # fmt: skip
+    """Do so for some rows, a tile in float64 at a time."""
+    shift, view = origin
+    d, n_zero = len(shift), 0
     step = max(tile_rows(d, 1), LEAST_TILE_ROWS)  # each tile costs a few passes over columns
     tile = np.empty((step, d))
     squared = np.empty((step, d))
     low, high, largest = np.empty(d), np.empty(d), np.empty(d)
-    for start in range(0, n_rows, step):
-        n = min(step, n_rows - start)
+    for start in range(begin, end, step):
+        n = min(step, end - start)
         see_tile(rows, start, n, table, view, tile)
         low[:], high[:] = np.inf, -np.inf
         for i in range(n):

@@ -11,13 +11,14 @@ from streamkm.kernels.centers import Centers
 from streamkm.kernels.compiled import compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
-from streamkm.typing import F32, F64, I32
+from streamkm.kernels.update import squared_moves
+from streamkm.typing import F32, F64
 
 UP: Final = 1.0 + 2.0**-20  # over all roundings on the way to float32
 MAX_HALVED: Final = 1024  # centers up to which all distances between them are taken
 
-# What compiled code takes of a `Motion`: own, most, second, which, half.
-MotionArrays = tuple[F32, F32, F32, I32, F32]
+# What compiled code takes of a `Motion`: own, most, others, half.
+MotionArrays = tuple[F32, F32, F32, F32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class Motion:
     ----------
     own
         Of each center, shape (n_clusters,).
-    most, second, which
-        The longest move in each group, the second longest, and whose the longest
-        is, shape (n_groups,).
+    most
+        The longest move in each group, shape (n_groups,).
+    others
+        The longest move of the others in the group of each center, shape (n_clusters,).
     half
         Half the distance from each center to its nearest other one, rounded
         down, shape (n_clusters,); zeros where it was not taken.
@@ -38,14 +40,13 @@ class Motion:
 
     own: F32
     most: F32
-    second: F32
-    which: I32
+    others: F32
     half: F32
 
     @property
     def arrays(self) -> MotionArrays:
         """Return the moves as compiled code takes them."""
-        return self.own, self.most, self.second, self.which, self.half
+        return self.own, self.most, self.others, self.half
 
 
 def group_count(n_clusters: int, most: int) -> int:
@@ -63,8 +64,7 @@ def group_slots(n_clusters: int, n_groups: int) -> int:
 
 def moves(before: F64, after: F64, frame: Frame) -> F64:
     """Return how far each center has moved, in units of the frame, rounded up."""
-    steps = (after - before) * frame.scale  # before they are squared: else small ones vanish
-    moved: F64 = np.sqrt((steps**2).sum(axis=1)) * UP
+    moved: F64 = np.sqrt(squared_moves(before, after, frame.scale)) * UP
     return moved
 
 
@@ -86,16 +86,14 @@ def motion_of(
         slack; half the distances between them are taken there.
     """
     n_clusters = len(own)
-    slots = group_slots(n_clusters, n_groups)
-    most, second = np.zeros(n_groups), np.zeros(n_groups)
-    which = np.full(n_groups, -1, np.int32)
-    for group in range(n_groups):
-        members = centers.slots[group * slots : min((group + 1) * slots, n_clusters)]
-        if len(members):
-            ordered = members[np.argsort(own[members])]
-            which[group], most[group] = ordered[-1], own[ordered[-1]]
-            second[group] = own[ordered[-2]] if len(ordered) > 1 else 0.0
-    return Motion(_up(own), _up(most), _up(second), which, _half(*(nearer or (centers, 0.0))))
+    members = centers.slots[:n_clusters]
+    placed = np.zeros((n_groups, group_slots(n_clusters, n_groups)))  # by group; no move behind
+    placed.ravel()[:n_clusters] = own[members]
+    next_most, most = np.partition(placed, -2, axis=1)[:, -2:].T
+    is_longest = np.arange(placed.shape[1]) == placed.argmax(axis=1)[:, None]
+    others = np.empty(n_clusters)
+    others[members] = np.where(is_longest, next_most[:, None], most[:, None]).ravel()[:n_clusters]
+    return Motion(_up(own), _up(most), _up(others), _half(*(nearer or (centers, 0.0))))
 
 
 def _up(values: F64) -> F32:

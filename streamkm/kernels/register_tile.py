@@ -39,6 +39,7 @@ class Lanes:
         self.b, self.n = builder, n_lanes
         self.floats = ir.VectorType(F32_TYPE, n_lanes)
         self.ints = ir.VectorType(I32_TYPE, n_lanes)
+        self.zeros = ir.Constant(self.floats, [0.0] * n_lanes)
 
     def at(self, pointer: Any, *offsets: Any) -> Any:
         """Return a pointer some elements further on."""
@@ -62,6 +63,15 @@ class Lanes:
         first = self.b.insert_element(undefined, number, ir.Constant(I32_TYPE, 0))
         lanes = ir.Constant(ir.VectorType(I32_TYPE, self.n), [0] * self.n)
         return self.b.shuffle_vector(first, undefined, lanes)
+
+    def gathered(self, table: Any, places: Any) -> Any:
+        """Return the numbers of a table that a vector of places names."""
+        found = ir.Constant(ir.VectorType(table.type.pointee, self.n), ir.Undefined)
+        for lane in range(self.n):
+            i = ir.Constant(I32_TYPE, lane)
+            number = self.b.load(self.at(table, self.b.extract_element(places, i)))
+            found = self.b.insert_element(found, number, i)
+        return found
 
     def shuffled(self, low: Any, high: Any, lanes: list[int]) -> Any:
         """Return lanes of two vectors; those of the second are counted on."""
@@ -132,8 +142,7 @@ def _generate(v: Lanes, n_rows: int, n_vectors: int, arguments: Any) -> None:
     panel, norms = b.inttoptr(panel, floats), b.inttoptr(norms, floats)
     table = b.inttoptr(rows, I64_TYPE.as_pointer())
     vectors = [whole(i * v.n) for i in range(n_vectors)]
-    zeros = ir.Constant(v.floats, [0.0] * v.n)
-    sums = [[cgutils.alloca_once_value(b, zeros) for _ in vectors] for _ in range(n_rows)]
+    sums = [[cgutils.alloca_once_value(b, v.zeros) for _ in vectors] for _ in range(n_rows)]
     row = [b.inttoptr(b.load(v.at(table, whole(r))), floats) for r in range(n_rows)]
     width = whole(v.n * n_vectors)
 

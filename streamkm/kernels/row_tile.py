@@ -111,8 +111,7 @@ def _score_columns(v: Lanes, n_centers: int, arguments: Any) -> None:
     x, p, out = (b.inttoptr(address, FLOATS) for address in (columns, panel, scores))
     ends = b.inttoptr(norms, FLOATS)
     offsets = [whole(i * LANES) for i in range(N_VECTORS)]
-    zeros = ir.Constant(v.floats, [0.0] * LANES)
-    sums = [[cgutils.alloca_once_value(b, zeros) for _ in offsets] for _ in range(n_centers)]
+    sums = [[cgutils.alloca_once_value(b, v.zeros) for _ in offsets] for _ in range(n_centers)]
     with cgutils.for_range(b, n_features) as loop:
         column = v.at(x, b.mul(loop.index, whole(TILE_LANES)))
         center = v.at(p, b.mul(loop.index, width))

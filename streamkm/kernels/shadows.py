@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamkm.kernels.bounds import Moved, groups_of, list_changes, list_rows, tighten
+from streamkm.kernels.bounds import Moved, groups_of, list_changes, tighten
 from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
 from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.distance_bounds import reach_line
@@ -27,6 +27,7 @@ from streamkm.kernels.settle import (
 )
 from streamkm.kernels.subspace import Shadow, ShadowArrays
 from streamkm.kernels.tile import readable
+from streamkm.kernels.widening import list_open, room_for, widen
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 Looks = tuple[int, int]  # rows of which a subspace was asked, and of how many in vain
@@ -83,9 +84,11 @@ def _seen_block(
     listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
     open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
     room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(shadow[0])))
+    is_open = np.ones(room_for(len(rows)), np.uint8)
+    widen(motion, grouping[0], known, is_open)
     at = n_moved = n_bad = n_asked = n_open = ZERO
     while at < len(rows):
-        at, n = list_rows(at, False, motion, grouping[0], known, listed, limits)
+        at, n = list_open(at, motion[3], known, is_open, listed, limits)
         n_asked += _n_seen(n, listed, seen)
         n = _look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
         n_open += _n_seen(n, listed, seen)

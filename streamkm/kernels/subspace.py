@@ -19,12 +19,13 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
-from streamkm.kernels.compiled import compiled_reordered
+from streamkm.kernels.compiled import compiled, compiled_reordered
 from streamkm.kernels.frame import Frame
-from streamkm.typing import F32, F64
+from streamkm.typing import F32, F64, I64
 
 LEADING: Final = 512  # centers that directions are taken from: the cost goes with their cube
-RANK: Final = 1e-12  # of the largest square: what is left of a direction is rounding
+STEPS: Final = 3  # of iteration: more find no directions that rule out more rows
+RANK: Final = 1e-6  # of a row's length: what is left of it is rounding
 
 # What compiled code takes of a shadow: directions, centers there, their slack and drift.
 ShadowArrays = tuple[F32, CenterArrays, float, F64]
@@ -47,18 +48,21 @@ class Subspace:
 
     @classmethod
     def near(cls, centers: Centers, n_directions: int) -> Subspace:
-        """Return the directions in which the centers are largest, of LEADING centers at most.
+        """Return directions in which the centers are large, of LEADING centers at most.
 
-        O(n_leading^2 * (n_leading + n_features)).
+        All that they span, or else about the largest: orthogonal iteration (Rutishauser,
+        "Simultaneous iteration method for symmetric matrices", Numer. Math. 16, 1970).
+        O(n_directions * n_features * (n_leading + n_directions)).
         """
-        framed = _framed(centers)
-        framed = framed[:: -(-len(framed) // LEADING)]
-        squares, mixed = np.linalg.eigh(framed @ framed.T)
-        chosen = mixed[:, ::-1][:, :n_directions]
-        has_rank = squares[::-1][:n_directions] > RANK * squares[-1]
-        spanning = np.linalg.qr(framed.T @ chosen[:, has_rank])[0].T
+        n_clusters = len(centers.exact)
+        framed = _framed(centers, slice(None, None, -(-n_clusters // LEADING)))
         directions = np.zeros((n_directions, framed.shape[1]))
-        directions[: len(spanning)] = spanning
+        directions[: len(framed)] = framed[:n_directions]
+        n_steps = STEPS if n_directions < len(framed) else 0
+        for _ in range(n_steps):
+            _orthonormalize(directions)
+            directions = _product(_product(directions, framed), framed.T.copy())
+        _orthonormalize(directions)
         single = np.zeros((n_directions + n_directions % 2, framed.shape[1]), np.float32)
         single[:n_directions] = directions
         return cls(directions, single)
@@ -98,20 +102,21 @@ class Shadow:
             The shadow of the pass before, and by how much the centers have moved since; None
             where it was in another subspace.
         """
-        framed = _framed(centers)
-        inside = np.zeros((len(framed), len(subspace.directions)))
-        _multiply(framed, subspace.directions, inside)
-        rest = np.einsum("ij,ij->i", framed, framed) - np.einsum("ij,ij->i", inside, inside)
+        n_clusters, n_features = centers.exact.shape
         # What is left of squares that cancel is as wrong as they were rounded.
-        rounding = 4.0 * np.sqrt(framed.shape[1] * 2.0**-53)
-        seen = np.column_stack([inside, np.sqrt(np.maximum(rest, 0.0))])
-        drift = np.zeros(len(framed))
-        if since is not None:
-            before, moved = since
-            visible = ((inside - before.centers.exact[:, :-1]) ** 2).sum(axis=1)
-            unseen = np.sqrt(np.maximum(moved**2 - visible, 0.0))
-            drift = before.drift + unseen + rounding * (moved + centers.max_norm * 2.0**-18)
-        order = centers.slots[: len(framed)].astype(np.int64)
+        rounding = 4.0 * np.sqrt(n_features * 2.0**-53)
+        if since is None:
+            seen, drift = _seen(subspace, centers, np.arange(n_clusters)), np.zeros(n_clusters)
+        else:
+            before, steps = since
+            seen, drift = before.centers.exact.copy(), before.drift.copy()
+            which = np.flatnonzero(steps)  # most centers stand still in most passes
+            seen[which] = _seen(subspace, centers, which)
+            visible = ((seen - before.centers.exact)[which, :-1] ** 2).sum(axis=1)
+            moved = steps[which]
+            drift[which] += np.sqrt(np.maximum(moved**2 - visible, 0.0))
+            drift[which] += rounding * (moved + centers.max_norm * 2.0**-18)
+        order = centers.slots[:n_clusters].astype(np.int64)
         ready = prepare(seen, Frame(np.zeros(seen.shape[1]), 1.0), order)
         return cls(subspace, ready, float(rounding * centers.max_norm + 1e-30), drift)
 
@@ -121,9 +126,54 @@ class Shadow:
         return self.subspace.single, self.centers.arrays, self.slack, self.drift
 
 
-def _framed(centers: Centers) -> F64:
+def _framed(centers: Centers, which: I64 | slice) -> F64:
     frame = centers.frame
-    return np.asarray((centers.exact - frame.shift) * frame.scale)
+    return np.asarray((centers.exact[which] - frame.shift) * frame.scale)
+
+
+def _seen(subspace: Subspace, centers: Centers, which: I64) -> F64:
+    """Return some centers as they are seen: within the span, and the length of the rest."""
+    framed = _framed(centers, which)
+    inside = _product(framed, subspace.directions)
+    rest = np.einsum("ij,ij->i", framed, framed) - np.einsum("ij,ij->i", inside, inside)
+    return np.column_stack([inside, np.sqrt(np.maximum(rest, 0.0))])
+
+
+def _product(left: F64, right: F64) -> F64:
+    """Return left @ right.T."""
+    out = np.empty((len(left), len(right)))
+    _multiply(left, right, out)
+    return out
+
+
+@compiled
+def _orthonormalize(rows: F64) -> None:  # pragma: no cover - compiled
+    """Make rows orthonormal, in place (Gram and Schmidt, twice); zeros for one in others' span."""
+    for i in range(len(rows)):
+        row = rows[i]
+        size = np.sqrt(_dot(row, row))
+        left = size
+        for _ in range(2):
+            for k in range(i):
+                _take_off(row, rows[k], _dot(row, rows[k]))
+            left = np.sqrt(_dot(row, row))
+        has_own = left > RANK * size
+        for j in range(len(row)):
+            row[j] = row[j] / left if has_own else 0.0
+
+
+@compiled_reordered
+def _dot(x: F64, y: F64) -> float:  # pragma: no cover - compiled
+    total = 0.0
+    for j in range(len(x)):
+        total += x[j] * y[j]
+    return total
+
+
+@compiled
+def _take_off(x: F64, y: F64, times: float) -> None:  # pragma: no cover - compiled
+    for j in range(len(x)):
+        x[j] -= times * y[j]
 
 
 @compiled_reordered

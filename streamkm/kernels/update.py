@@ -1,0 +1,121 @@
+"""The arithmetic of one Lloyd update, from a pass's sums: means, and how squared distances change.
+
+Between two passes one thread goes through all centers: with many of many features that takes
+it as long as the rows take the others. So each step reads them once, compiled. Additions
+are in one fixed order: bits do not depend on the processor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamkm.kernels.compiled import compiled, compiled_making
+from streamkm.kernels.exact_sum import ExactSum
+from streamkm.typing import F64, I64
+
+
+def means_of(sums: ExactSum, mass: F64, before: F64) -> F64:
+    """Return the means of clusters; one without weight keeps its center.
+
+    Parameters
+    ----------
+    sums
+        Weighted sums of the rows, shape (n_clusters, n_features).
+    mass
+        Their weights, shape (n_clusters,).
+    before
+        The centers, shape (n_clusters, n_features).
+    """
+    means = np.empty(before.shape)
+    _fill_means(sums.limbs, _units(sums), mass, writable(before), means)
+    return means
+
+
+def change_of_squares(sums: ExactSum, mass: F64, centers: F64, shift: F64) -> F64:
+    """Return by how much squared distances to the centers exceed those to the shift.
+
+    mass |c|^2 - 2 c.S, all about the shift: weighted and summed by cluster, shape (n_clusters,).
+    Other parameters as for `means_of`.
+    """
+    change = np.empty(len(centers))
+    _fill_change(sums.limbs, _units(sums), mass, writable(centers), writable(shift), change)
+    return change
+
+
+def squared_moves(before: F64, after: F64, scale: float = 1.0) -> F64:
+    """Return the squared distance that each center has moved, scaled before it is squared."""
+    moves = np.empty(len(after))
+    _fill_moves(writable(before), writable(after), scale, moves)
+    return moves
+
+
+def writable(values: F64) -> F64:
+    """Return an array of the one kind that kernels are compiled for; what was sent is read-only."""
+    return np.require(values, np.float64, ["C", "W"])
+
+
+def _units(sums: ExactSum) -> F64:
+    return np.asarray(np.ldexp(1.0, sums.exponents))
+
+
+@compiled
+def _value(limbs: I64, units: F64, k: int, j: int) -> float:  # pragma: no cover - compiled
+    """Return a sum as `ExactSum.value` does."""
+    total: float = limbs[0, k, j] * units[0, j]
+    if len(limbs) == 2:
+        total += limbs[1, k, j] * units[1, j]
+    return total
+
+
+@compiled
+def _fill_means(
+    limbs: I64, units: F64, mass: F64, before: F64, means: F64
+) -> None:  # pragma: no cover - compiled
+    for k in range(len(means)):
+        for j in range(means.shape[1]):
+            has_mass = mass[k] > 0.0
+            means[k, j] = _value(limbs, units, k, j) / mass[k] if has_mass else before[k, j]
+
+
+@compiled_making
+def _fill_change(
+    limbs: I64, units: F64, mass: F64, centers: F64, shift: F64, change: F64
+) -> None:  # pragma: no cover - compiled
+    terms = np.empty(len(shift))
+    for k in range(len(centers)):
+        for j in range(len(shift)):
+            offset = centers[k, j] - shift[j]
+            total = _value(limbs, units, k, j) - mass[k] * shift[j]
+            terms[j] = offset * (mass[k] * offset - 2.0 * total)
+        change[k] = _ordered_sum(terms)
+
+
+@compiled_making
+def _fill_moves(
+    before: F64, after: F64, scale: float, moves: F64
+) -> None:  # pragma: no cover - compiled
+    terms = np.empty(after.shape[1])
+    for k in range(len(after)):
+        for j in range(len(terms)):
+            terms[j] = ((after[k, j] - before[k, j]) * scale) ** 2
+        moves[k] = _ordered_sum(terms)
+
+
+@compiled
+def _ordered_sum(values: F64) -> float:  # pragma: no cover - compiled
+    """Sum in eight strands, which a compiler may not take apart, but may take together."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    n = len(values)
+    whole = n - n % 8
+    for j in range(0, whole, 8):
+        s0 += values[j]
+        s1 += values[j + 1]
+        s2 += values[j + 2]
+        s3 += values[j + 3]
+        s4 += values[j + 4]
+        s5 += values[j + 5]
+        s6 += values[j + 6]
+        s7 += values[j + 7]
+    for j in range(whole, n):
+        s0 += values[j]
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
