@@ -15,10 +15,11 @@ from typing import Final
 
 import numpy as np
 
+from streamkm.kernels.block_scores import score_block
 from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import ONE, ZERO, compiled, compiled_finite, compiled_making
 from streamkm.kernels.frame import FrameArrays, frame_block
-from streamkm.kernels.panels import Lanes, Scratch, make_scratch, score_panels
+from streamkm.kernels.panels import Lanes, Scratch, make_scratch
 from streamkm.kernels.scores import score_row
 from streamkm.kernels.tile import readable, see_tile
 from streamkm.kernels.view import ViewArrays
@@ -95,15 +96,14 @@ def assign_tile(
     sq_dist: F64,
 ) -> None:  # pragma: no cover - compiled
     """Label rows `start` to `start + n` of a block."""
-    exact, _, _, max_norm, panels, _, slots = centers
-    framed, squares, addresses, _, found, _, wide, _, _, numbers = scratch
-    frame_block(rows, start, n, table, frame, wide, framed, squares, numbers)
-    score_panels(addresses, n, centers, (ZERO, len(panels)), scratch)
+    exact, max_norm, slots = centers[0], centers[3], centers[6]
+    squares, found, wide = scratch[1], scratch[4], scratch[6]
+    is_raw = score_block(rows, start, n, table, frame, centers, scratch)
     slot = found[2]
     for i in range(n):
         labels[start + i] = slots[slot[i]]
     if _keep_margins(n, squares, error_slope(exact.shape[1], max_norm), found) > 0:
-        _decide_close(rows, start, n, table, frame, centers, scratch, labels)
+        _decide_close(rows, start, n, table, frame, centers, scratch, labels, is_raw)
     if len(sq_dist) > 0:
         _measure(rows, start, n, table, frame[2], wide, exact, labels, sq_dist)
 
@@ -130,14 +130,19 @@ def _keep_margins(
 @compiled
 def _decide_close(
     rows: Rows, start: int, n: int, table: F32 | None, frame: FrameArrays,
-    centers: CenterArrays, scratch: Scratch, labels: I32,
+    centers: CenterArrays, scratch: Scratch, labels: I32, is_raw: bool,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Decide in float64 where the nearest center is not far enough ahead."""
+    """Decide in float64 where the nearest center is not far enough ahead; frame rows first."""
     exact, doubled, norms, max_norm = centers[:4]
     framed, squares, scores, wide = scratch[0], scratch[1], scratch[5], scratch[6]
-    margin = scratch[4][0]
+    margin, numbers = scratch[4][0], scratch[9]
     for i in range(n):
         if not margin[i] > 0.0:
+            if is_raw:
+                one = slice(i, i + 1)
+                frame_block(
+                    rows, start + i, ONE, table, frame, wide, framed[one], squares[one], numbers
+                )
             see_tile(rows, start + i, ONE, table, frame[2], wide)
             score_row(framed[i], doubled, norms, scores)
             size = np.sqrt(squares[i])

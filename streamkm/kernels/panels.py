@@ -15,6 +15,7 @@ from streamkm.kernels.row_tile import (
     MOST_CENTERS,
     TILE_LANES,
     find_best,
+    frame_columns,
     lay_columns,
     score_columns,
 )
@@ -25,6 +26,7 @@ from streamkm.typing import F32, F64, I32, I64
 WIDE: Final = 256
 FEW_CENTERS: Final = 32
 FEW_PRODUCTS: Final = 1 << 14
+AHEAD_ROWS: Final = 128  # that are asked for before they are framed
 MOST_ROWS: Final = 768  # of a tile: handing it on costs as much as scoring some narrow rows
 MOST_LANES_ROWS: Final = 192  # with a lane a center: their best scores stay in L1
 MOST_SCORES: Final = FEW_PRODUCTS  # of a row: FEW_CENTERS, or those of one feature
@@ -52,7 +54,7 @@ def make_scratch(centers: CenterArrays) -> Scratch:  # pragma: no cover - compil
         addresses[i] = row_address(framed, i)
     return (
         framed,
-        np.empty(step, np.float32),
+        np.empty(room, np.float32),
         addresses,
         (np.empty(lanes, np.float32), np.empty(lanes, np.float32), np.empty(lanes, np.int32)),
         (np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.int32)),
@@ -113,7 +115,7 @@ def score_panels(
     if n_features >= WIDE and n_centers <= FEW_CENTERS:
         _score_by_features(addresses, n, centers, slots, scratch)
     elif n_features < WIDE and n_centers * n_features <= FEW_PRODUCTS:
-        _score_by_rows(addresses, n, centers, slots, scratch)
+        score_by_rows(addresses, n, centers, slots, scratch, scratch[1][:0], 1.0)
     else:
         _score_by_centers(addresses, n, centers, panels, scratch)
 
@@ -141,15 +143,17 @@ def _score_by_features(
 
 
 @compiled
-def _score_by_rows(
-    addresses: I64, n: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch
-) -> None:  # pragma: no cover - compiled
-    """Score with a lane a row."""
+def score_by_rows(
+    addresses: I64, n: int, centers: CenterArrays, slots: tuple[int, int], scratch: Scratch,
+    shift: F32, factor: float,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Score with a lane a row; rows are framed first where there is a shift."""
     norms = centers[5].ctypes.data
     columns, scores = scratch[7]
     edges, places = scratch[8]
     low, next_low, slot = scratch[4]
     d, width = centers[4].shape[1], centers[4].shape[2]
+    squares = scratch[1].ctypes.data
     first, last = slots
     begin, end = np.searchsorted(edges, first), np.searchsorted(edges, last)
     x, q, s = addresses.ctypes.data, columns.ctypes.data, scores.ctypes.data
@@ -157,6 +161,9 @@ def _score_by_rows(
     fill_up(addresses, n)
     for i in range(0, n, TILE_LANES):
         lay_columns(x + 8 * i, d, q)
+        if len(shift) > 0:
+            ahead = addresses[i] + 4 * AHEAD_ROWS * d
+            frame_columns(q, d, shift.ctypes.data, np.float32(factor), squares + 4 * i, ahead)
         for e in range(begin, end):
             k, part = edges[e], edges[e + 1] - edges[e]
             out = s + 4 * (k - first) * TILE_LANES

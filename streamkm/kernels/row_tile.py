@@ -22,7 +22,12 @@ TILE_LANES: Final = N_VECTORS * LANES  # rows of a tile
 MOST_CENTERS: Final = 6  # of a part: with two vectors of rows, twelve sums stay in registers
 TURNED: Final = 8  # rows and features that are turned together
 
+NUMBER_BYTES: Final = 4
+LINE_BYTES: Final = 64
+
 FLOATS = F32_TYPE.as_pointer()
+BYTES = ir.IntType(8).as_pointer()
+HINTS = tuple(ir.Constant(I32_TYPE, hint) for hint in (0, 3, 1))  # to read, to keep, of data
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -63,6 +68,54 @@ def _lay(v: Lanes, arguments: Any) -> None:
             place = v.at(out, b.mul(feature, whole(TILE_LANES)), first)
             for r in range(LANES):
                 b.store(b.load(v.at(row[r], feature)), v.at(place, whole(r)))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def frame_columns(
+    context: Any, columns: Any, n_features: Any, shift: Any, factor: Any, squares: Any,
+    ahead: Any,
+) -> Any:  # fmt: skip
+    """Frame rows that lie in columns, in place, and take their squared lengths.
+
+    Its arguments, all int64 but for the factor in float32: the addresses of the columns
+    (n_features, TILE_LANES), n_features, the address of the shift in float32, the factor,
+    the address of the squares (TILE_LANES,), and where as many rows lie that are wanted next:
+    a processor that is asked for them meanwhile need not wait for them then.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _frame_columns(Lanes(builder, LANES), arguments)
+        return context.get_dummy_value()
+
+    numbers = [types.int64] * 3
+    return types.void(*numbers, types.float32, types.int64, types.int64), generate
+
+
+def _frame_columns(v: Lanes, arguments: Any) -> None:
+    b = v.b
+    columns, n_features, shift, factor, squares, ahead = arguments
+    kind = ir.FunctionType(ir.VoidType(), [BYTES, *(hint.type for hint in HINTS)])
+    ask = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0")
+    x, shifts, out = (b.inttoptr(address, FLOATS) for address in (columns, shift, squares))
+    factors = v.spread(factor, v.floats)
+    offsets = [whole(i * LANES) for i in range(N_VECTORS)]
+    totals = [cgutils.alloca_once_value(b, v.zeros) for _ in offsets]
+    for total in totals:
+        b.store(v.zeros, total)
+    with cgutils.for_range(b, n_features) as loop:
+        column = v.at(x, b.mul(loop.index, whole(TILE_LANES)))
+        away = v.spread(b.load(v.at(shifts, loop.index)), v.floats)
+        for line in range(TILE_LANES * NUMBER_BYTES // LINE_BYTES):
+            place = b.add(b.mul(loop.index, whole(TILE_LANES * NUMBER_BYTES)), ahead)
+            place = b.add(place, whole(line * LINE_BYTES))
+            b.call(ask, [b.inttoptr(place, BYTES), *HINTS])
+        for offset, total in zip(offsets, totals, strict=True):
+            place = v.at(column, offset)
+            value = b.fmul(b.fsub(v.load(place, v.floats), away), factors)
+            v.store(value, place)
+            b.store(v.multiply_add(value, value, b.load(total)), total)
+    for offset, total in zip(offsets, totals, strict=True):
+        v.store(b.load(total), v.at(out, offset))
 
 
 def _turned(v: Lanes, square: list[Any]) -> list[Any]:

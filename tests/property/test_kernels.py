@@ -61,7 +61,18 @@ def test_near_ties_are_decided_as_in_float64(rows, n_clusters):
     np.testing.assert_array_equal(labels, reference_labels(rows, centers))
 
 
-SHAPES = [(1, 1), (3, 7), (16, 20), (64, 65), (100, 170), (255, 9), (256, 3), (300, 31), (300, 33)]
+SHAPES = [
+    (1, 1),
+    (3, 7),
+    (16, 20),
+    (24, 33),
+    (64, 65),
+    (100, 170),
+    (255, 9),
+    (256, 3),
+    (300, 31),
+    (300, 33),
+]
 
 
 @pytest.mark.parametrize(("n_features", "n_clusters"), SHAPES)
@@ -207,6 +218,28 @@ def test_moments_of_bytes_are_those_of_whole_numbers(dtype, n_rows, n_features, 
     np.testing.assert_array_equal(found.maximum, whole.max(axis=0))
     exact = n_rows * (whole**2).sum(axis=0) - whole.sum(axis=0) ** 2
     np.testing.assert_array_equal(found.m2, exact / n_rows)
+
+
+@given(
+    st.sampled_from(["i2", "f4", "f8"]),
+    st.integers(1, 900),
+    st.integers(1, 600),
+    st.lists(st.integers(0, 900), max_size=3),
+    st.booleans(),
+)
+def test_plain_moments_are_those_of_weights_of_one(dtype, n_rows, n_features, cuts, has_bad):
+    rng = np.random.default_rng(n_rows)
+    rows = (rng.normal(size=(n_rows, n_features)) * 10.0 ** rng.integers(0, 4)).astype(dtype)
+    if has_bad and dtype != "i2":
+        rows[rng.integers(n_rows), rng.integers(n_features)] = np.inf
+    edges = [0, *sorted(min(cut, n_rows) for cut in cuts), n_rows]
+    weighted, *parts = (MomentsAccumulator(first_shift(rows[:256])) for _ in edges)
+    weighted.add(rows, np.ones(n_rows), 0)
+    for part, a, b in zip(parts, edges, edges[1:], strict=False):
+        part.add(rows[a:b], None, a)
+    found = Moments.merge_all([part.result() for part in parts])
+    assert found.summary().to_json() == weighted.result().summary().to_json()
+    assert found.bad_rows.tolist() == weighted.result().bad_rows.tolist()
 
 
 @given(st.permutations(range(6)))

@@ -1,0 +1,95 @@
+"""Laws of the arithmetic between two passes, and of the bounds that it widens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
+from streamkm.kernels.open_sum import add_labeled
+from streamkm.kernels.update import change_of_squares, means_of, squared_moves, writable
+from streamkm.kernels.widening import list_open, room_for, widen
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def clusters(seed, n_clusters, n_features, is_whole):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(200, n_features)) * 10.0 ** rng.integers(-3, 4)
+    rows = np.rint(rows) if is_whole else rows
+    labels = rng.integers(0, n_clusters, 200).astype(np.int32)
+    grid = integer_grid(n_features) if is_whole else float_grid(np.abs(rows).max(axis=0))
+    total = ExactSum.zeros((n_clusters, n_features), grid)
+    add_labeled(total, rows, labels)
+    return rows, labels, total, np.bincount(labels, minlength=n_clusters).astype(np.float64)
+
+
+@given(seeds, st.integers(1, 90), st.integers(1, 40), st.booleans())
+def test_an_update_is_that_of_numpy(seed, n_clusters, n_features, is_whole):
+    rows, labels, total, mass = clusters(seed, n_clusters, n_features, is_whole)
+    centers = rows[:n_clusters]
+    means = means_of(total, mass, centers)
+    for k in range(n_clusters):
+        mine = rows[labels == k]
+        expected = mine.mean(axis=0) if len(mine) else centers[k]
+        np.testing.assert_allclose(means[k], expected, rtol=1e-12, atol=1e-12 * np.abs(rows).max())
+    shift = rows.mean(axis=0)
+    change = change_of_squares(total, mass, centers, shift)
+    for k in range(n_clusters):
+        mine = rows[labels == k]
+        to_center, to_shift = ((mine - at) ** 2 for at in (centers[k], shift))
+        assert change[k] == pytest.approx(
+            to_center.sum() - to_shift.sum(), rel=1e-9, abs=1e-11 * (rows**2).sum()
+        )
+    np.testing.assert_allclose(
+        squared_moves(centers, means, 0.5), ((means - centers) ** 2).sum(axis=1) / 4, rtol=1e-12
+    )
+
+
+def test_the_smallest_moves_do_not_vanish():
+    before, after = np.zeros((1, 9)), np.full((1, 9), 1e-170)
+    assert squared_moves(before, after, 2.0**565)[0] == pytest.approx(9 * (1e-170 * 2.0**565) ** 2)
+
+
+def test_what_was_sent_is_copied_and_nothing_else():
+    values = np.arange(12.0).reshape(3, 4)
+    assert writable(values) is values
+    sent = np.frombuffer(values.tobytes()).reshape(3, 4)
+    assert writable(sent).flags.writeable
+    np.testing.assert_array_equal(writable(values.T), values.T)
+    assert writable(values.T).flags.c_contiguous
+
+
+@given(seeds, st.integers(1, 90), st.sampled_from([1, 3]), st.integers(0, 200))
+def test_rows_are_open_where_their_bounds_no_longer_hold(seed, n_clusters, n_groups, n_rows):
+    """By the rule in float64: rows within rounding of it may be either."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(-1, n_clusters, n_rows).astype(np.int32)
+    upper, lower = rng.random(n_rows, np.float32), rng.random((n_rows, n_groups), np.float32) * 2
+    own, most, others, half = (
+        rng.random(n, np.float32) / 4 for n in (n_clusters, n_groups, n_clusters, n_clusters)
+    )
+    group_of = rng.integers(0, n_groups, n_clusters).astype(np.int32)
+    known, is_open = (labels, upper.copy(), lower.copy()), np.zeros(room_for(n_rows), np.uint8)
+    widen((own, most, others, half), group_of, known, is_open)
+    is_own = group_of[labels][:, None] == np.arange(n_groups)
+    reach = upper.astype("f8") + own[labels]
+    below = lower.astype("f8") - np.where(is_own, others[labels][:, None], most)
+    room = np.maximum(below.min(axis=1), half[labels]) - reach
+    known_rows = labels >= 0
+    assert is_open[:n_rows][~known_rows].all()
+    assert is_open[:n_rows][known_rows & (room < -1e-5)].all()
+    assert not is_open[:n_rows][known_rows & (room > 1e-5)].any()
+    assert (known[1] >= reach)[known_rows].all()
+    assert (known[2] <= below)[known_rows].all()
+    listed, limits = np.empty(16, np.int64), np.empty(16, np.float32)
+    at, found = 0, []
+    while at < n_rows:
+        at, n = list_open(at, half, known, is_open, listed, limits)
+        found += listed[:n].tolist()
+        for i, limit in zip(listed[:n], limits[:n], strict=True):
+            expected = max(known[2][i].min(), half[labels[i]]) if labels[i] >= 0 else 0.0
+            assert limit == expected
+    np.testing.assert_array_equal(found, np.flatnonzero(is_open[:n_rows]))
