@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = _show_warning
     for name in ("asyncio", "fsspec", "gcsfs", "s3fs"):  # their log would be more than a line
         logging.getLogger(name).addHandler(logging.NullHandler())
+    logging.getLogger("distributed.client").addFilter(_is_told)
     try:
         with terminable():
             make_app(words)(
@@ -109,6 +110,12 @@ def usage_words(text: str, words: Sequence[str]) -> str:
         return text
     name = "-k, the number of clusters," if found[1] == "n-clusters" else found[1].upper()
     return f"{name} is missing"
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Return whether a line of Dask's log is shown: not that of a wait given up as all ends."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "CancelledError"
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -31,7 +31,7 @@ class FitData:
         Moments, weighted, of the rows as they are seen.
     sample, sample_weight
         A uniform sample as it is seen, shape (n, n_used), in row order, and its
-        weights.
+        weights; empty where none was asked for.
     view
         How rows are seen.
     is_cosine

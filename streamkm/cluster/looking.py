@@ -34,7 +34,8 @@ class Looked:
     summary
         Moments of the rows through the view of the look.
     indices, sample
-        Numbers and rows of a uniform sample, the rows as they are in the data.
+        Numbers and rows of a uniform sample, the rows as they are in the data; of none
+        where none was asked for.
     n_zero
         Rows of zeros, where the view is at unit length.
     """

@@ -82,7 +82,7 @@ def add_block(
     shift, view = origin
     n_rows, n_zero = len(rows), 0
     is_plain = table is None and weights is None and view[4]
-    step = plain_rows(len(shift)) if is_plain else n_rows
+    step = plain_rows(len(shift)) if is_plain else max(n_rows, 1)
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
         if is_plain and all_finite(rows, start, n):

@@ -100,8 +100,6 @@ def _frame_columns(v: Lanes, arguments: Any) -> None:
     factors = v.spread(factor, v.floats)
     offsets = [whole(i * LANES) for i in range(N_VECTORS)]
     totals = [cgutils.alloca_once_value(b, v.zeros) for _ in offsets]
-    for total in totals:
-        b.store(v.zeros, total)
     with cgutils.for_range(b, n_features) as loop:
         column = v.at(x, b.mul(loop.index, whole(TILE_LANES)))
         away = v.spread(b.load(v.at(shifts, loop.index)), v.floats)

@@ -23,9 +23,10 @@ from streamkm.kernels.compiled import compiled, compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.typing import F32, F64, I64
 
-LEADING: Final = 512  # centers that directions are taken from: the cost goes with their cube
+LEADING: Final = 512  # centers that directions are taken from: the cost goes with their number
 STEPS: Final = 3  # of iteration: more find no directions that rule out more rows
 RANK: Final = 1e-6  # of a row's length: what is left of it is rounding
+SMALLEST: Final = 1e-140  # length whose square is a normal number
 
 # What compiled code takes of a shadow: directions, centers there, their slack and drift.
 ShadowArrays = tuple[F32, CenterArrays, float, F64]
@@ -157,7 +158,7 @@ def _orthonormalize(rows: F64) -> None:  # pragma: no cover - compiled
             for k in range(i):
                 _take_off(row, rows[k], _dot(row, rows[k]))
             left = np.sqrt(_dot(row, row))
-        has_own = left > RANK * size
+        has_own = left > max(RANK * size, SMALLEST)
         for j in range(len(row)):
             row[j] = row[j] / left if has_own else 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -169,6 +170,22 @@ def test_a_scheduler_that_is_gone_is_one_line_that_names_how_to_go_on(store, tmp
     assert run("resume", "my run", "--executor", "threads")[0] == 0
     assert run(*FIT[:3], "whole.zarr", *FIT[4:])[0] == 0
     same(load_model("model.zarr"), load_model("whole.zarr"))
+
+
+def test_a_wait_that_was_given_up_is_not_told(run):
+    """A client that closes itself once the scheduler is gone logs it, now and then."""
+    run("info", "nothing.zarr")
+    log, told = logging.getLogger("distributed.client"), []
+    handler = logging.Handler()
+    handler.emit = told.append
+    log.addHandler(handler)
+    for kind in (asyncio.CancelledError, OSError):
+        try:
+            raise kind
+        except kind as error:
+            log.exception(error)
+    log.removeHandler(handler)
+    assert [record.exc_info[0] for record in told] == [OSError]
 
 
 @contextmanager

@@ -12,5 +12,7 @@ from tests.helpers import run_command
 
 @pytest.fixture(autouse=True, scope="session")
 def _compiled(tmp_path_factory):
-    done = run_command(["compile", "--dtypes", "float32"], tmp_path_factory.mktemp("compile"))
+    done = run_command(
+        ["compile", "--dtypes", "float32,float64"], tmp_path_factory.mktemp("compile")
+    )
     assert done.returncode == 0, done.stderr

@@ -242,6 +242,20 @@ def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_dir
             assert near_from(seen[i], there[k], shadow.slack, 0.0) >= distance
 
 
+@given(seeds, st.integers(1, 60), st.integers(1, 60), st.integers(1, 47))
+def test_directions_are_orthonormal_or_none(seed, n_clusters, n_features, n_directions):
+    """Whatever the centers: some repeated, some zero, some so small that their squares vanish."""
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(n_clusters, n_features)) * 10.0 ** -rng.integers(
+        0, 200, (n_clusters, 1)
+    )
+    centers[rng.random(n_clusters) < 0.2] = centers[0]
+    centers[rng.random(n_clusters) < 0.1] = 0.0
+    W = Subspace.near(prepare(centers, Frame(np.zeros(n_features), 1.0)), n_directions).directions
+    is_one = W.any(axis=1)
+    np.testing.assert_allclose(W @ W.T, np.diag(is_one.astype(float)), atol=1e-12)
+
+
 def score_row_of(seen, centers):
     scores = np.empty(len(centers.norms), np.float32)
     score_row(seen, centers.scores, centers.norms, scores)

@@ -242,6 +242,14 @@ def test_plain_moments_are_those_of_weights_of_one(dtype, n_rows, n_features, cu
     assert found.bad_rows.tolist() == weighted.result().bad_rows.tolist()
 
 
+@pytest.mark.parametrize("dtype", ["u1", "f2", "f4"])
+@pytest.mark.parametrize("weights", [None, np.empty(0)])
+def test_no_rows_add_nothing_to_moments(dtype, weights):
+    moments = MomentsAccumulator(np.zeros(3))
+    moments.add(np.empty((0, 3), dtype), weights, 0)
+    assert moments.result().count == 0
+
+
 @given(st.permutations(range(6)))
 def test_moments_merge_in_any_order(order):
     rows = heavy_tailed(600, 2).astype(np.float64)
