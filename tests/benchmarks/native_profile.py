@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.benchmarks.shared import data, head, row
 
 N_FITS = 3
+FOLDER = "NUMBA_CACHE_DIR"
 LONGEST = 200_000  # bytes of a compiled function: further on is another's
 
 # Parts of a fit, by the modules of its functions; the first that fits.
@@ -89,7 +90,7 @@ def sample(fit) -> Counter[str]:  # type: ignore[no-untyped-def]
     for line in filter(str.strip, lines):
         address, name = int(line.split()[0], 16), line.strip()
         at = bisect.bisect(starts, address) - 1
-        if "JIT" in name and at >= 0 and address - starts[at] < LONGEST:
+        if re.search("JIT|unknown|anon", name) and at >= 0 and address - starts[at] < LONGEST:
             name = functions[at][1]
         part = next((part for part, which in PARTS.items() if re.search(which, name)), "others")
         shares[part] += 1
@@ -97,7 +98,11 @@ def sample(fit) -> Counter[str]:  # type: ignore[no-untyped-def]
 
 
 def main() -> None:
-    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp()
+    if FOLDER not in os.environ:  # where compiled code is kept is settled on import
+        with tempfile.TemporaryDirectory() as fresh:
+            words = [sys.executable, "-m", "tests.benchmarks.native_profile", *sys.argv[1:]]
+            subprocess.run(words, env={**os.environ, FOLDER: fresh}, check=True)
+            return
     import numpy as np
 
     from streamkm import KMeans
