@@ -151,18 +151,27 @@ def add_binned_within(
         weight = 1.0 if is_pair else 0.0
         for j in range(n_features):  # written out, so that it vectorises over the features
             p, q = here[j], next_[j] * weight
-            a, b = (p + c0[j]) - c0[j], (q + c0[j]) - c0[j]
-            s0[j] += a + b
-            p, q = p - a, q - b
-            a, b = (p + c1[j]) - c1[j], (q + c1[j]) - c1[j]
-            s1[j] += a + b
-            p, q = p - a, q - b
-            a, b = (p + c2[j]) - c2[j], (q + c2[j]) - c2[j]
-            s2[j] += a + b
-            p, q = p - a, q - b
-            s3[j] += ((p + c3[j]) - c3[j]) + ((q + c3[j]) - c3[j])
+            a, b, c, d = split_pair(p, q, c0[j], c1[j], c2[j], c3[j])
+            s0[j] += a
+            s1[j] += b
+            s2[j] += c
+            s3[j] += d
         i += 2
     add_scratch(scratch, 0, n_features, limbs, constants)
+
+
+@compiled
+def split_pair(
+    p: float, q: float, c0: float, c1: float, c2: float, c3: float
+) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
+    """Return what two values have in each bin, together, by the constants that round to them."""
+    a, b = (p + c0) - c0, (q + c0) - c0
+    p, q = p - a, q - b
+    c, d = (p + c1) - c1, (q + c1) - c1
+    p, q = p - c, q - d
+    e, f = (p + c2) - c2, (q + c2) - c2
+    p, q = p - e, q - f
+    return a + b, c + d, e + f, ((p + c3) - c3) + ((q + c3) - c3)
 
 
 @compiled

@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.centers import CenterArrays, Centers
-from streamkm.kernels.compiled import ZERO, compiled, compiled_making, compiled_reordered
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.distance_bounds import above, reach_line
+from streamkm.kernels.dots import dot
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import Motion, MotionArrays, group_slots
 from streamkm.kernels.panels import Scratch, make_scratch
@@ -29,7 +30,7 @@ from streamkm.kernels.settle import (
     score_groups,
 )
 from streamkm.kernels.tile import readable
-from streamkm.kernels.widening import list_open, room_for, widen
+from streamkm.kernels.widening import list_open, widened
 from streamkm.typing import F32, I32, I64, Rows
 
 Moved = tuple[I64, I32, int]  # rows with another label, which they had; how many have none
@@ -86,11 +87,7 @@ def _bounded_block(
     grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(step, np.int64), np.empty(step, np.float32)
     open_rows = np.empty(step, np.int64)
-    is_open = np.ones(room_for(len(rows)), np.uint8)
-    if is_first:
-        known[0][:] = -1
-    else:
-        widen(motion, grouping[0], known, is_open)
+    is_open = widened(is_first, motion, grouping[0], known)
     at = n_moved = n_bad = ZERO
     while at < len(rows):
         at, n = list_open(at, motion[3], known, is_open, listed, limits)
@@ -163,12 +160,3 @@ def tighten(
         kept[m] = q
         m += 1
     return m
-
-
-@compiled_reordered
-def dot(x: F32, y: F32) -> np.float32:  # pragma: no cover - compiled
-    """Dot product of a framed row with one center."""
-    total = np.float32(0.0)
-    for j in range(len(y)):
-        total += x[j] * y[j]
-    return total

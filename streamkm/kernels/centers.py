@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.kernels.compiled import compiled_making, compiled_reordered
+from streamkm.kernels.compiled import compiled_making
+from streamkm.kernels.dots import dot
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.update import writable
@@ -99,16 +100,8 @@ def _frame_centers(
         for j in range(n_features):
             framed[j] = (exact[k, j] - shift[j]) * scale
             scores[k, j] = np.float32(-2.0 * framed[j])
-        squares[k] = _square_of(framed)
+        squares[k] = dot(framed, framed)
     for slot in range(n_clusters):
         panel, row = panels[slot // WIDTH], scores[slots[slot]]
         for j in range(n_features):
             panel[j, slot % WIDTH] = row[j]
-
-
-@compiled_reordered
-def _square_of(framed: F64) -> float:  # pragma: no cover - compiled
-    total = 0.0
-    for j in range(len(framed)):
-        total += framed[j] * framed[j]
-    return total

@@ -8,6 +8,7 @@ from streamkm.kernels.assign import assign_tile
 from streamkm.kernels.binned_sum import BinnedSum, add_by_label
 from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import compiled, compiled_making
+from streamkm.kernels.dots import ordered_dot
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.members import Members
@@ -101,24 +102,4 @@ def _leave_centers(
         center = exact[labels[i]]
         for j in range(tile.shape[1]):
             tile[i, j] -= center[j]
-        sq_dist[i] = squared_length(tile[i])
-
-
-@compiled
-def squared_length(x: F64) -> float:  # pragma: no cover - compiled
-    """Sum of squares in the order of `distance_between`: the same bits."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    n = len(x)
-    whole = n - n % 8
-    for j in range(0, whole, 8):
-        s0 += x[j] ** 2
-        s1 += x[j + 1] ** 2
-        s2 += x[j + 2] ** 2
-        s3 += x[j + 3] ** 2
-        s4 += x[j + 4] ** 2
-        s5 += x[j + 5] ** 2
-        s6 += x[j + 6] ** 2
-        s7 += x[j + 7] ** 2
-    for j in range(whole, n):
-        s0 += x[j] ** 2
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+        sq_dist[i] = ordered_dot(tile[i], tile[i])

@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamkm.kernels.binned_sum import add_binned, add_binned_within
-from streamkm.kernels.compiled import compiled, compiled_making, compiled_reordered
-from streamkm.kernels.plain_moments import BinArrays, add_plain, all_finite, plain_rows
+from streamkm.kernels.compiled import compiled, compiled_making
+from streamkm.kernels.plain_moments import (
+    BinArrays,
+    add_plain,
+    all_finite,
+    plain_rows,
+    vanishing,
+    widen_range,
+)
 from streamkm.kernels.tile import see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I64, Rows
@@ -56,15 +63,6 @@ def add_bytes(
             total[j] = square[j] = np.float32(0.0)
     for j in range(d):
         low[j], high[j] = least[j], most[j]
-
-
-@compiled_reordered
-def _vanishing(row: F64) -> float:  # pragma: no cover - compiled
-    """Return zero, or NaN where a value is NaN or infinity: that times zero is NaN."""
-    total = 0.0
-    for j in range(len(row)):
-        total += row[j] * 0.0
-    return total
 
 
 @compiled_making
@@ -114,9 +112,9 @@ def _add_tiles(
         for i in range(n):
             if view[3]:
                 n_zero += not np.any(tile[i])
-            if _vanishing(tile[i]) == 0.0:
+            if vanishing(tile[i]) == 0.0:
                 weight = 1.0 if weights is None else weights[start + i]
-                _widen(tile[i], low, high)
+                widen_range(tile[i], low, high)
                 _deviate(tile[i], squared[i], shift, weight)
             else:
                 is_bad[start + i] = True
@@ -132,13 +130,6 @@ def _add_tiles(
             add_binned(tile, n, sums[0], sums[1], sums[2])
             add_binned(squared, n, squares[0], squares[1], squares[2])
     return n_zero
-
-
-@compiled
-def _widen(row: F64, low: F64, high: F64) -> None:  # pragma: no cover - compiled
-    for j in range(len(row)):
-        low[j] = row[j] if row[j] < low[j] else low[j]
-        high[j] = row[j] if row[j] > high[j] else high[j]
 
 
 @compiled

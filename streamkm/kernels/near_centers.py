@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.assign import SAFE_SIZE, decide, error_bound, error_slope
-from streamkm.kernels.bounds import dot
 from streamkm.kernels.centers import LARGEST, CenterArrays
 from streamkm.kernels.compiled import ONE, ZERO, compiled
 from streamkm.kernels.distance_bounds import reach_line
+from streamkm.kernels.dots import dot
 from streamkm.kernels.frame import FrameArrays
 from streamkm.kernels.panels import Scratch, row_address, score_panels
 from streamkm.kernels.projection import far_from, score_within

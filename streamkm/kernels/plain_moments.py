@@ -6,11 +6,11 @@ the fastest memory while all rows of a tile are added.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from streamkm.kernels.binned_sum import BINS, add_scratch, make_room
+from streamkm.kernels.binned_sum import BINS, add_scratch, make_room, split_pair
 from streamkm.kernels.compiled import ZERO, compiled, compiled_making, compiled_reordered
 from streamkm.typing import F64, I32, I64, Rows
 
@@ -60,7 +60,7 @@ def _add_beside(
             high[begin : begin + n] = span[1, first : first + n]
             away[begin : begin + n] = shift[first : first + n]
         for i in range(first, len(values), d * beside):
-            _widen(values[i : i + width], low, high)
+            widen_range(values[i : i + width], low, high)
         largest = np.zeros(n)
         for begin in range(0, width, n):
             for j in range(n):
@@ -90,21 +90,22 @@ def all_finite(rows: Rows, start: int, n: int) -> bool:  # pragma: no cover - co
     """Return whether no value of some rows is NaN or infinity."""
     n_bad = ZERO
     for i in range(start, start + n):
-        n_bad += _vanishing(rows[i]) != 0.0
+        n_bad += vanishing(rows[i]) != 0.0
     return n_bad == 0
 
 
 @compiled_reordered
-def _vanishing(row: Rows) -> np.float32:  # pragma: no cover - compiled
-    """Return zero, or NaN where a value is NaN or infinity in float32: that times zero is NaN."""
-    total = np.float32(0.0)
+def vanishing(row: Rows) -> Any:  # pragma: no cover - compiled
+    """Return zero, or NaN where a value is NaN or infinity: that times zero is NaN."""
+    total = zero = np.float32(0.0)
     for j in range(len(row)):
-        total += np.float32(row[j]) * np.float32(0.0)
+        total += row[j] * zero
     return total
 
 
 @compiled
-def _widen(row: Rows, low: F64, high: F64) -> None:  # pragma: no cover - compiled
+def widen_range(row: Rows, low: F64, high: F64) -> None:  # pragma: no cover - compiled
+    """Widen the range of each feature by a row without NaN."""
     for j in range(len(row)):
         value = np.float64(row[j])
         low[j] = min(low[j], value)
@@ -127,24 +128,13 @@ def _add_panel(
         here, next_ = values[at : at + width], values[other : other + width]
         for j in range(width):  # written out, so that it vectorises over the features
             p, q = here[j] - away[j], (next_[j] - away[j]) * weight
-            u, v = p * p, q * q
-            a, b = (p + c0[j]) - c0[j], (q + c0[j]) - c0[j]
-            s0[j] += a + b
-            p, q = p - a, q - b
-            a, b = (p + c1[j]) - c1[j], (q + c1[j]) - c1[j]
-            s1[j] += a + b
-            p, q = p - a, q - b
-            a, b = (p + c2[j]) - c2[j], (q + c2[j]) - c2[j]
-            s2[j] += a + b
-            p, q = p - a, q - b
-            s3[j] += ((p + c3[j]) - c3[j]) + ((q + c3[j]) - c3[j])
-            a, b = (u + d0[j]) - d0[j], (v + d0[j]) - d0[j]
-            t0[j] += a + b
-            u, v = u - a, v - b
-            a, b = (u + d1[j]) - d1[j], (v + d1[j]) - d1[j]
-            t1[j] += a + b
-            u, v = u - a, v - b
-            a, b = (u + d2[j]) - d2[j], (v + d2[j]) - d2[j]
-            t2[j] += a + b
-            u, v = u - a, v - b
-            t3[j] += ((u + d3[j]) - d3[j]) + ((v + d3[j]) - d3[j])
+            a, b, c, d = split_pair(p, q, c0[j], c1[j], c2[j], c3[j])
+            s0[j] += a
+            s1[j] += b
+            s2[j] += c
+            s3[j] += d
+            a, b, c, d = split_pair(p * p, q * q, d0[j], d1[j], d2[j], d3[j])
+            t0[j] += a
+            t1[j] += b
+            t2[j] += c
+            t3[j] += d

@@ -27,7 +27,7 @@ from streamkm.kernels.settle import (
 )
 from streamkm.kernels.subspace import Shadow, ShadowArrays
 from streamkm.kernels.tile import readable
-from streamkm.kernels.widening import list_open, room_for, widen
+from streamkm.kernels.widening import list_open, widened
 from streamkm.typing import F32, F64, I32, I64, Rows
 
 Looks = tuple[int, int]  # rows of which a subspace was asked, and of how many in vain
@@ -65,17 +65,10 @@ def assign_seen(
 
 @compiled_making
 def _seen_block(
-    rows: Rows,
-    table: F32 | None,
-    frame: FrameArrays,
-    centers: CenterArrays,
-    motion: MotionArrays,
-    known: RowArrays,
-    shadow: ShadowArrays,
-    seen: F32,
-    group_width: int,
+    rows: Rows, table: F32 | None, frame: FrameArrays, centers: CenterArrays,
+    motion: MotionArrays, known: RowArrays, shadow: ShadowArrays, seen: F32, group_width: int,
     changes: tuple[I64, I32],
-) -> tuple[int, int, int, int]:  # pragma: no cover - compiled
+) -> tuple[int, int, int, int]:  # pragma: no cover - compiled  # fmt: skip
     """Go through a block: bounds, the subspace, then the rows themselves, a tile at a time."""
     scratch, far_scratch = make_scratch(centers), make_scratch(shadow[1])
     step, far_step, n_groups = len(scratch[0]), len(far_scratch[0]), known[2].shape[1]
@@ -84,8 +77,7 @@ def _seen_block(
     listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
     open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
     room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(shadow[0])))
-    is_open = np.ones(room_for(len(rows)), np.uint8)
-    widen(motion, grouping[0], known, is_open)
+    is_open = widened(False, motion, grouping[0], known)
     at = n_moved = n_bad = n_asked = n_open = ZERO
     while at < len(rows):
         at, n = list_open(at, motion[3], known, is_open, listed, limits)

@@ -20,6 +20,7 @@ import numpy as np
 
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
 from streamkm.kernels.compiled import compiled, compiled_reordered
+from streamkm.kernels.dots import dot
 from streamkm.kernels.frame import Frame
 from streamkm.typing import F32, F64, I64
 
@@ -152,23 +153,15 @@ def _orthonormalize(rows: F64) -> None:  # pragma: no cover - compiled
     """Make rows orthonormal, in place (Gram and Schmidt, twice); zeros for one in others' span."""
     for i in range(len(rows)):
         row = rows[i]
-        size = np.sqrt(_dot(row, row))
+        size = np.sqrt(dot(row, row))
         left = size
         for _ in range(2):
             for k in range(i):
-                _take_off(row, rows[k], _dot(row, rows[k]))
-            left = np.sqrt(_dot(row, row))
+                _take_off(row, rows[k], dot(row, rows[k]))
+            left = np.sqrt(dot(row, row))
         has_own = left > max(RANK * size, SMALLEST)
         for j in range(len(row)):
             row[j] = row[j] / left if has_own else 0.0
-
-
-@compiled_reordered
-def _dot(x: F64, y: F64) -> float:  # pragma: no cover - compiled
-    total = 0.0
-    for j in range(len(x)):
-        total += x[j] * y[j]
-    return total
 
 
 @compiled

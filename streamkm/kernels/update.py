@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamkm.kernels.compiled import compiled, compiled_making
+from streamkm.kernels.dots import ordered_dot
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.typing import F64, I64
 
@@ -81,41 +82,21 @@ def _fill_means(
 def _fill_change(
     limbs: I64, units: F64, mass: F64, centers: F64, shift: F64, change: F64
 ) -> None:  # pragma: no cover - compiled
-    terms = np.empty(len(shift))
+    offset, slope = np.empty((2, len(shift)))
     for k in range(len(centers)):
         for j in range(len(shift)):
-            offset = centers[k, j] - shift[j]
             total = _value(limbs, units, k, j) - mass[k] * shift[j]
-            terms[j] = offset * (mass[k] * offset - 2.0 * total)
-        change[k] = _ordered_sum(terms)
+            offset[j] = centers[k, j] - shift[j]
+            slope[j] = mass[k] * offset[j] - 2.0 * total
+        change[k] = ordered_dot(offset, slope)
 
 
 @compiled_making
 def _fill_moves(
     before: F64, after: F64, scale: float, moves: F64
 ) -> None:  # pragma: no cover - compiled
-    terms = np.empty(after.shape[1])
+    step = np.empty(after.shape[1])
     for k in range(len(after)):
-        for j in range(len(terms)):
-            terms[j] = ((after[k, j] - before[k, j]) * scale) ** 2
-        moves[k] = _ordered_sum(terms)
-
-
-@compiled
-def _ordered_sum(values: F64) -> float:  # pragma: no cover - compiled
-    """Sum in eight strands, which a compiler may not take apart, but may take together."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    n = len(values)
-    whole = n - n % 8
-    for j in range(0, whole, 8):
-        s0 += values[j]
-        s1 += values[j + 1]
-        s2 += values[j + 2]
-        s3 += values[j + 3]
-        s4 += values[j + 4]
-        s5 += values[j + 5]
-        s6 += values[j + 6]
-        s7 += values[j + 7]
-    for j in range(whole, n):
-        s0 += values[j]
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+        for j in range(len(step)):
+            step[j] = (after[k, j] - before[k, j]) * scale
+        moves[k] = ordered_dot(step, step)

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from streamkm.kernels.centers import LARGEST
-from streamkm.kernels.compiled import ZERO, compiled
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.distance_bounds import DOWN, UP
 from streamkm.kernels.motion import MotionArrays
 from streamkm.kernels.register_tile import F32_TYPE, I32_TYPE, LANES, Lanes, whole
@@ -26,24 +26,32 @@ LESS: Final = np.float32(1.0) - DOWN
 FLAGS: Final = 8  # rows that are passed over together where none of them is open
 
 
-@compiled
-def room_for(n_rows: int) -> int:  # pragma: no cover - compiled
-    """Return how many flags stand for so many rows: whole numbers of FLAGS."""
-    return (n_rows + FLAGS - 1) // FLAGS * FLAGS
+@compiled_making
+def widened(
+    is_first: bool, motion: MotionArrays, group_of: I32, known: RowArrays
+) -> U8:  # pragma: no cover - compiled
+    """Widen the bounds of all rows; return 1 for those that they no longer hold for, else 0.
+
+    Their upper bound is not below the least lower bound, or half the distance from the own
+    center to the next. In the first pass nothing is known of any row. Zeros behind the last
+    row make the flags whole numbers of FLAGS.
+    """
+    labels = known[0]
+    is_open = np.zeros((len(labels) + FLAGS - 1) // FLAGS * FLAGS, np.uint8)
+    if is_first:
+        labels[:], is_open[: len(labels)] = -1, 1
+    else:
+        _widen_all(motion, group_of, known, is_open)
+    return is_open
 
 
 @compiled
-def widen(
+def _widen_all(
     motion: MotionArrays, group_of: I32, known: RowArrays, is_open: U8
 ) -> None:  # pragma: no cover - compiled
-    """Widen the bounds of all rows; flag those whose upper bound is not below their limit.
-
-    That is the least lower bound, or half the distance from the own center to the next.
-    """
     own, most, others, half = motion
     labels, upper, lower = known
     n, n_groups, done = len(labels), lower.shape[1], ZERO
-    is_open[n:] = 0
     if n_groups == 1:
         done = n // LANES * LANES
         widen_lanes(
@@ -99,7 +107,7 @@ def widen_lanes(
     context: Any, labels: Any, upper: Any, lower: Any, own: Any, others: Any, half: Any,
     n_vectors: Any, is_open: Any,
 ) -> Any:  # fmt: skip
-    """Do as `widen` for LANES rows at a time, with one group of centers.
+    """Do as `widened` for LANES rows at a time, with one group of centers.
 
     Its arguments, all int64: the addresses of labels, upper and lower bounds,
     of the moves and half the distances of the centers, how many times, and

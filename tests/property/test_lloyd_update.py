@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
 from streamkm.kernels.open_sum import add_labeled
 from streamkm.kernels.update import change_of_squares, means_of, squared_moves, writable
-from streamkm.kernels.widening import list_open, room_for, widen
+from streamkm.kernels.widening import list_open, widened
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -72,8 +72,8 @@ def test_rows_are_open_where_their_bounds_no_longer_hold(seed, n_clusters, n_gro
         rng.random(n, np.float32) / 4 for n in (n_clusters, n_groups, n_clusters, n_clusters)
     )
     group_of = rng.integers(0, n_groups, n_clusters).astype(np.int32)
-    known, is_open = (labels, upper.copy(), lower.copy()), np.zeros(room_for(n_rows), np.uint8)
-    widen((own, most, others, half), group_of, known, is_open)
+    known = labels, upper.copy(), lower.copy()
+    is_open = widened(False, (own, most, others, half), group_of, known)
     is_own = group_of[labels][:, None] == np.arange(n_groups)
     reach = upper.astype("f8") + own[labels]
     below = lower.astype("f8") - np.where(is_own, others[labels][:, None], most)
