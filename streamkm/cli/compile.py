@@ -59,11 +59,14 @@ def _go_through(dtype: str) -> None:
 
     from streamkm import KMeans, MiniBatchKMeans, StreamKM
     from streamkm.kernels.kept_rows import LEAST_FEATURES
+    from streamkm.kernels.narrowing import NarrowedMoments
     from streamkm.metrics import evaluate
 
     values = np.random.default_rng(0).random((400, LEAST_FEATURES))
     wide = values > 0.5 if dtype == "bool" else (values * 100).astype(dtype)
     rows = np.ascontiguousarray(wide[:, :6])
+    if wide.itemsize > 1 and dtype != "float16":
+        NarrowedMoments(np.zeros(6)).add(rows, np.empty(rows.shape, np.uint8))
     KMeans(3, random_state=0, executor="threads").fit(wide)
     model = KMeans(3, random_state=0, executor="threads").fit(rows)
     KMeans(3, random_state=0, executor="threads", algorithm="lloyd", max_iter=2).fit(rows)

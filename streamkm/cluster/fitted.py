@@ -206,9 +206,11 @@ class Fitted(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, Ba
         given = as_given(X)
         if is_in_memory(given) and (given is X or not is_frame(X)):
             with named_columns(X):
+                # What is not finite is told by the passes, which need no look of their own for it.
                 array = validate_data(
-                    self, given, reset=reset, dtype="numeric", order="C", accept_sparse=False
-                )
+                    self, given, reset=reset, dtype="numeric", order="C", accept_sparse=False,
+                    ensure_all_finite=False,
+                )  # fmt: skip
             return as_rows(np.asarray(array))
         rows = as_rows(X)
         if reset:

@@ -219,6 +219,7 @@ class KMeans(GivenStart, Exchange, Clusterer):
 
     def look(self, passes: Passes) -> None:
         """Learn the moments, and a sample where the start is not given."""
+        passes.may_narrow = passes.may_hold
         passes.look(0 if isinstance(self._start, np.ndarray) else 2 * self.n_clusters)
 
     def start(self, passes: Passes, seed: int) -> tuple[FitState, ...]:

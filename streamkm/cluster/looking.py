@@ -13,6 +13,7 @@ from streamkm.data.dataset import Dataset
 from streamkm.data.sampling import sample_capacity, sample_share
 from streamkm.errors import BadRowsError, SourceError
 from streamkm.kernels.moments import first_shift
+from streamkm.kernels.narrowing import SHIFT_ROWS
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.summary import Summary
 from streamkm.kernels.tile import seen_rows
@@ -63,21 +64,29 @@ def survey_rows(passes: Looking, least_sample_rows: int, view: View) -> Looked:
     """
     source = passes.source
     n_rows, n_features = source.shape
+    first = source.read(0, min(SHIFT_ROWS, n_rows))
+    narrowed = passes.room_for_bytes(first, view)
     capacity = sample_capacity(n_rows, n_features * source.dtype.itemsize)
     capacity = min(max(capacity, least_sample_rows), n_rows) if least_sample_rows else 0
     context = SurveyContext(
         source=source,
         weights=passes.weights,
-        shift=first_shift(seen_rows(source.read(0, min(256, n_rows)), view)),
+        shift=first_shift(seen_rows(first, view)),
         view=view,
         sample_key=row_key(0, SAMPLE),
         sample_rows=capacity,
         sample_share=sample_share(capacity, n_rows),
+        narrowed=narrowed,
     )
     moments, sample = passes.run(survey, context, stage="survey", title="looking at the rows")
     passes.note()
+    if not moments.is_exact:  # some are no bytes, though the first were
+        passes.may_narrow = False
+        return survey_rows(passes, least_sample_rows, view)
     if moments.n_bad:
         raise BadRowsError(bad_rows_message(moments.n_bad, moments.bad_rows.tolist()))
+    if narrowed is not None:
+        passes.narrow(narrowed)
     chosen: SelectedRows = sample.by_row()
     return Looked(moments.summary(), chosen.indices, chosen.rows, moments.n_zero)
 
@@ -97,6 +106,9 @@ class Looking(Recorded):
     """
 
     run: Any
+    room_for_bytes: Any
+    narrow: Any
+    may_narrow: bool
     source: RowSource
     weights: ColumnSource | None
     _rows: RowSource  # without a cache

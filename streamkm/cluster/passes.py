@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamkm.cluster.cutting import cut, row_bytes_of
 from streamkm.cluster.fitdata import FitData
@@ -17,6 +21,8 @@ from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
 from streamkm.data.here import forget_here
 from streamkm.data.layout import Group, deal
+from streamkm.kernels.narrowing import SHIFT_ROWS, take_bytes
+from streamkm.kernels.tile import readable
 from streamkm.kernels.view import View
 from streamkm.metering import reading
 from streamkm.runtime.base import Executor
@@ -25,10 +31,11 @@ from streamkm.runtime.serial import SerialExecutor
 from streamkm.sources.array import MemorySource
 from streamkm.tasks.base import PassResult
 from streamkm.tasks.fit import FitContext
-from streamkm.typing import F64, I32, ColumnSource, RowSource
+from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
 KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bounds
 SLOW_BYTES_S, SLOW_PRODUCTS_S = 50e6, 2e8  # a second: no machine is slower than this
+NARROW_FROM = 8 << 20  # bytes of all rows: what the cores may hold near them
 BRIEF_S = 3e-3  # of computing: threads would cost as much as they save
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
@@ -93,6 +100,7 @@ class Passes(Looking):
         self._rows = source
         self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
+        self.may_narrow = False  # rows in memory to bytes; where a fit goes through them often
         self.journal: Journal | None = None  # where a fit that was killed goes on within a pass
         self.most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
         if executor.shares_memory:
@@ -107,6 +115,33 @@ class Passes(Looking):
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
         self._data: FitData | None = None
         self._held: tuple[Any, Any] | None = None
+
+    def room_for_bytes(self, first: Rows, view: View) -> NDArray[np.uint8] | None:
+        """Return room for the rows in bytes, where the first are whole numbers from 0 to 255.
+
+        None where that is not wanted, or they are in bytes already, or not in memory, or are so
+        few that they are read as fast, or bytes would leave too little for what is kept of rows.
+        """
+        source, n_values = self.source, math.prod(self.source.shape)
+        can_narrow = (
+            self.may_narrow
+            and isinstance(source, MemorySource)
+            and self.weights is None
+            and view.is_plain
+            and len(first) == SHIFT_ROWS
+            and source.dtype.itemsize > 1
+            and source.dtype != np.float16
+            and n_values * source.dtype.itemsize >= NARROW_FROM
+            and n_values <= self.keep_bytes - self.keep_bytes // KEPT_SHARE
+        )
+        if not can_narrow or not take_bytes(readable(first)[0], np.empty(first.shape, np.uint8)):
+            return None
+        return np.empty(source.shape, np.uint8)
+
+    def narrow(self, rows: NDArray[np.uint8]) -> None:
+        """Go through these rows from now on: the same numbers in bytes."""
+        self.source = MemorySource(rows, self.source.info.feature_names)
+        self.keep_bytes -= rows.nbytes
 
     @contextmanager
     def many(self) -> Iterator[Passes]:

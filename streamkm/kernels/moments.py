@@ -44,6 +44,8 @@ class Moments:
         Rows with NaN or infinity: how many, and the lowest row numbers.
     n_zero
         Rows of zeros: counted where rows are scaled to unit length.
+    is_exact
+        False where rows were not as they were taken to be: nothing here is of use.
     """
 
     count: int
@@ -57,6 +59,7 @@ class Moments:
     n_bad: int
     bad_rows: I64
     n_zero: int = 0
+    is_exact: bool = True
 
     @classmethod
     def merge_all(cls, parts: Sequence[Moments]) -> Moments:
@@ -74,6 +77,7 @@ class Moments:
             n_bad=sum(part.n_bad for part in parts),
             bad_rows=bad[:FIRST_BAD_ROWS],
             n_zero=sum(part.n_zero for part in parts),
+            is_exact=all(part.is_exact for part in parts),
         )
 
     def summary(self) -> Summary:

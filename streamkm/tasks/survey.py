@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamkm.kernels.hashing import uniform_rows
 from streamkm.kernels.moments import MomentsAccumulator
+from streamkm.kernels.narrowing import NarrowedMoments
 from streamkm.kernels.select import SelectedRows
 from streamkm.kernels.view import View
 from streamkm.tasks.base import PassResult, read_group
@@ -17,7 +19,11 @@ from streamkm.typing import F64, ColumnSource, Rows, RowSource
 
 @dataclass(frozen=True, slots=True)
 class SurveyContext:
-    """Context of `survey`: what the moments and the reservoir need."""
+    """Context of `survey`: what the moments and the reservoir need.
+
+    Where rows may be whole numbers from 0 to 255, `narrowed` gets all of them in bytes: they have
+    no weights then, and are seen as they are.
+    """
 
     source: RowSource
     weights: ColumnSource | None
@@ -26,15 +32,24 @@ class SurveyContext:
     sample_rows: int
     view: View  # what the moments are of; the sample is of rows as they are
     sample_share: float  # keys above it cannot be among the smallest; bounds the memory
+    narrowed: NDArray[np.uint8] | None = None
 
 
 def survey(group: Any, context: SurveyContext) -> PassResult:
     """Moments and a reservoir sample."""
-    moments = MomentsAccumulator(context.shift, context.view)
+    narrowed = context.narrowed
+    moments: Any = (
+        MomentsAccumulator(context.shift, context.view)
+        if narrowed is None
+        else NarrowedMoments(context.shift)
+    )
     sample: list[SelectedRows] = []
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
-        moments.add(rows, weights, start)
+        if narrowed is None:
+            moments.add(rows, weights, start)
+        else:
+            moments.add(rows, narrowed[start : start + len(rows)])
         sample.append(sample_block(context, start, rows))
 
     stats = read_group(group, context, consume)
