@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,9 +22,13 @@ from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import moves
 from streamkm.kernels.register_tile import WIDTH
+from streamkm.kernels.sketch import MOST_CENTERS, Sketch, sketch_bytes
 from streamkm.tasks import fit as tasks
 from streamkm.typing import F64, Json, Rows
 
+SKETCH_SHARE: Final = 3  # of the memory: more would leave too few rows to hold
+FAR: Final = 3.0  # times as long as a hold may last, a row needs no sketch
+SMALLEST: Final = 1e-300  # pace: none is divided by zero
 LEAST_GAIN: Final = 1.2  # fewer reads than a cache saves, by which holding rows is worth it
 
 
@@ -87,8 +91,11 @@ class ActiveSet:
         held = self._held
         if held is None or held.centers.shape != centers.shape:
             return False
-        net = moves(held.centers, centers, self.passes.data.frame)
-        return bool((held.room > _pace(net)).all())
+        frame = self.passes.data.frame
+        if not (held.room > _pace(moves(held.centers, centers, frame))).all():
+            return False
+        ready = prepare(centers, frame, held.kept.order)
+        return held.sketch is None or held.sketch.is_settled(ready)
 
     def _iterate(self, centers: F64, title: str) -> KeptSums:
         """Pass over the held rows; return what changes in the sums."""
@@ -122,11 +129,11 @@ class ActiveSet:
         refuse_new_bad(whole)
         (part,) = found
         n_held = sum(len(held.rows) for held in part.held)
-        n_fitting = n_held or self._n_fitting(passed.n_groups)
+        n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
             workers = self.passes.executor.n_workers
-            self._held = _Held.of(part, centers, passed.centers.slots, 4 * workers)
+            self._held = _Held.of(part, centers, passed, 4 * workers)
         sums: PartialSums = whole
         return sums
 
@@ -134,15 +141,16 @@ class ActiveSet:
         """Return how a full pass holds rows, or measures how long it could; None for neither."""
         self._held = None
         frame, before = self.passes.data.frame, self._before
-        if before is None or before.shape != centers.shape:
+        if before is None or before.shape != centers.shape or len(centers) < 2:
             return None
         pace = _pace(moves(before, centers, frame))
         n_groups = groups_for("auto", *centers.shape)
-        share = 0.0
+        share, lasts = 0.0, FAR
         if self._estimate is not None:
             lasts, at = self._estimate
-            if lasts * at >= self._least_lasting() * pace.max():
-                share = self._n_fitting(n_groups) / self.passes.source.shape[0]
+            lasts *= at / max(float(pace.max()), SMALLEST)
+            if lasts >= self._least_lasting():
+                share = self._n_fitting(len(centers), n_groups) / self.passes.source.shape[0]
                 self.cached.forget()
                 self.cached.budget_bytes = 0
                 self.tally.forget()
@@ -150,13 +158,24 @@ class ActiveSet:
                 self.cached.budget_bytes = self.cache_bytes
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
-        order = order_neighbors(centers, WIDTH)
-        return ActivePass(prepare(centers, frame, order), n_groups, pace, share)
+        ready = prepare(centers, frame, order_neighbors(centers, WIDTH))
+        sketch = None
+        if self._sketch_bytes(len(centers)):
+            n_rows = self.passes.source.shape[0] if share else 0
+            sketch = Sketch.make(n_rows, ready, before)
+        return ActivePass(ready, n_groups, pace, share, sketch, FAR * max(lasts, 1.0))
 
-    def _n_fitting(self, n_groups: int) -> int:
+    def _sketch_bytes(self, n_clusters: int) -> int:
+        """Return what a sketch of all rows takes; 0 where there is none."""
+        n_bytes = self.passes.source.shape[0] * sketch_bytes(n_clusters)
+        fits = n_clusters <= MOST_CENTERS and n_bytes <= self.room_bytes // SKETCH_SHARE
+        return n_bytes if fits else 0
+
+    def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape
         row_bytes = n_features * self.passes.source.dtype.itemsize
-        return min(self.room_bytes // (row_bytes + bytes_per_row(n_groups) + HELD_BYTES), n_rows)
+        room = self.room_bytes - self._sketch_bytes(n_clusters)
+        return min(room // (row_bytes + bytes_per_row(n_groups) + HELD_BYTES), n_rows)
 
     def _least_lasting(self) -> float:
         """Return for how many iterations a hold must last to save more than the cache does."""
@@ -185,13 +204,14 @@ class _Held:
     weights: _Pieces | None
     kept: KeptRows
     groups: list[Ranges]
+    sketch: Sketch | None
 
     @classmethod
-    def of(cls, found: ActiveSums, centers: F64, slots: Any, n_tasks: int) -> _Held:
+    def of(cls, found: ActiveSums, centers: F64, passed: ActivePass, n_tasks: int) -> _Held:
         parts = found.held
         edges = [0, *accumulate(len(part.rows) for part in parts)]
         labels, upper, lower = (np.concatenate([part.known[i] for part in parts]) for i in range(3))
-        order = slots[: len(centers)].astype(np.int64)
+        order = passed.centers.slots[: len(centers)].astype(np.int64)
         weights = [part.weights for part in parts if part.weights is not None]
         blocks = [Block(a, b) for a, b in pairwise(edges)]
         return cls(
@@ -201,6 +221,7 @@ class _Held:
             _Pieces(weights, edges) if weights else None,
             KeptRows(labels, upper, lower, order),
             share_out(blocks, min(n_tasks, len(blocks))),
+            passed.sketch,
         )
 
 

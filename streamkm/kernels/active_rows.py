@@ -3,7 +3,8 @@
 A full pass finds for every row how far centers may move before it can change: its
 lower bound on the distance to any other center less the upper bound on that to its own. Rows
 with the least room are held, as many as fit; the others are constant in all
-sums until the centers have moved by the least room among them.
+sums until the centers have moved by the least room among them. Or, where there is memory for a
+sketch of all rows, as long as it tells that none of the others can have changed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from streamkm.kernels.bounds import assign_moved
 from streamkm.kernels.centers import Centers
 from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.kernels.settle import RowArrays
-from streamkm.typing import F64, I64, Rows
+from streamkm.kernels.sketch import Sketch
+from streamkm.typing import F64, I32, I64, Rows
 
 BINS: Final = 128
 PER_OCTAVE: Final = 4
 FIRST_OCTAVE: Final = -16
-HELD_BYTES: Final = 16  # of a held row, beside its values: weight and lasting time
+HELD_BYTES: Final = 24  # of a held row, beside its values: weight, lasting time and number
+SAMPLED: Final = 8  # one in so many rows is measured where none is held
 SHRINK: Final = 1.0 - 2.0**-40  # over the rounding of a difference
 
 
@@ -43,12 +46,17 @@ class ActivePass:
         shape (n_clusters,): what a row's room is measured in.
     share
         Of the rows: how many are held; 0 only measures.
+    sketch
+        Of rows that do not last `far` iterations by their room, to tell of them more exactly;
+        None where it would leave too little for rows.
     """
 
     centers: Centers
     n_groups: int
     pace: F64
     share: float
+    sketch: Sketch | None = None
+    far: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,8 @@ class ActiveAccumulator:
         self._limit = np.inf  # a row that lasts longer is not held
         self._arrays: tuple[Rows, ...] | None = None
 
-    def add(self, rows: Rows, weights: F64 | None) -> None:
-        """Add a block."""
+    def add(self, start: int, rows: Rows, weights: F64 | None) -> None:
+        """Add a block whose first row is row `start` of the data."""
         n = len(rows)
         lower = np.empty((n, self.passed.n_groups), np.float32)
         known = np.full(n, -1, np.int32), np.empty(n, np.float32), lower
@@ -133,18 +141,29 @@ class ActiveAccumulator:
         room = (lower.min(axis=1).astype(np.float64) - known[1]) * SHRINK
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             lasts = np.maximum(room, 0.0) / self.passed.pace[labels]
+            if self.passed.sketch is not None:
+                self._ask_sketch(self.passed.sketch, start, rows, labels, room, lasts)
             octaves = np.log2(lasts) - FIRST_OCTAVE
         lasts[np.isnan(lasts)] = 0.0  # no room, and no move: a tie
         bins = np.nan_to_num(octaves * PER_OCTAVE, nan=0.0, posinf=BINS, neginf=0.0)
         places = np.clip(bins, 0, BINS - 1).astype(np.int64)
         self.lasting += np.bincount(places, minlength=BINS)
-        chosen = self._hold(rows, weights, known, room, lasts)
+        chosen = self._hold(start, rows, weights, known, room, lasts)
         rest = np.ones(n, np.bool_)
         rest[chosen] = False
         np.minimum.at(self.room, labels[rest], room[rest])
 
+    def _ask_sketch(
+        self, sketch: Sketch, start: int, rows: Rows, labels: I32, room: F64, lasts: F64
+    ) -> None:
+        """Add the rows of a block whose room does not last; it tells how long they do."""
+        near = np.flatnonzero(~(lasts >= self.passed.far))  # NaN is not
+        every = 1 if self.passed.share else SAMPLED
+        lasts[near] = np.repeat(sketch.add(start, rows, near[::every], labels), every)[: len(near)]
+        room[near] = np.inf  # no bound: the sketch is asked
+
     def _hold(
-        self, rows: Rows, weights: F64 | None, known: RowArrays, room: F64, lasts: F64
+        self, start: int, rows: Rows, weights: F64 | None, known: RowArrays, room: F64, lasts: F64
     ) -> I64:
         """Hold rows of a block in place of held ones that last longer; return which."""
         wanted = np.flatnonzero(lasts < self._limit)[: None if self.capacity else 0]
@@ -155,7 +174,7 @@ class ActiveAccumulator:
             mass = rows[:0, 0].astype(np.float64) if weights is None else weights
             self._arrays = tuple(
                 np.empty((n, *like.shape[1:]), like.dtype)
-                for like in (rows, mass, labels, upper, lower, room, lasts)
+                for like in (rows, mass, labels, upper, lower, room, lasts, wanted)
             )
         held = self._arrays[6][: self.n_held]
         everyone = np.concatenate([held, lasts[wanted]])
@@ -169,7 +188,7 @@ class ActiveAccumulator:
         n_after = len(kept)
         places = np.concatenate([gone, np.arange(self.n_held, n_after)])
         mass = np.ones(len(rows)) if weights is None else weights
-        fresh: tuple[Rows, ...] = (rows, mass, *known, room, lasts)
+        fresh: tuple[Rows, ...] = (rows, mass, *known, room, lasts, np.arange(len(rows)) + start)
         for array, values in zip(self._arrays, fresh, strict=True):
             array[places] = values[chosen]
         self.n_held = n_after
@@ -182,4 +201,6 @@ class ActiveAccumulator:
             rows, mass, *known = (array[: self.n_held] for array in self._arrays[:5])
             weights = None if self.sums.weights is None else mass
             held = (HeldRows(rows, weights, (known[0], known[1], known[2])),)
+            if self.passed.sketch is not None:
+                self.passed.sketch.labels[self._arrays[7][: self.n_held]] = -1
         return ActiveSums(self.sums.result(), held, self.room, self.lasting)

@@ -153,6 +153,13 @@ def keep_unseen(
     seen[-3] = np.float32(unseen + abs(unseen) * 2.0**-22)
 
 
+@compiled
+def keep_rest(seen: F32, slack: float) -> None:  # pragma: no cover - compiled
+    """Keep what is not seen of the way to a center in the span: the rest of the row, no more."""
+    unseen = np.float64(seen[len(seen) - FACTS - 1]) + seen[-1] + slack
+    seen[-3] = np.float32(unseen * (1.0 + 2.0**-22))
+
+
 @compiled_reordered
 def _square_between(seen: F32, center: F64) -> float:  # pragma: no cover - compiled
     """Squared distance within the span, rounded by far less than a slack."""

@@ -82,7 +82,7 @@ def _seen_block(
     while at < len(rows):
         at, n = list_open(at, motion[3], known, is_open, listed, limits)
         n_asked += _n_seen(n, listed, seen)
-        n = _look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
+        n = look(n, listed, limits, known, grouping, shadow, seen, far_scratch, open_rows)
         n_open += _n_seen(n, listed, seen)
         for start in range(0, n, step):
             numbers = listed[start : min(start + step, n)]
@@ -117,7 +117,7 @@ def _n_seen(n: int, listed: I64, seen: F32) -> int:  # pragma: no cover - compil
 
 
 @compiled
-def _look(
+def look(
     n: int, listed: I64, limits: F32, known: RowArrays, grouping: Grouping, shadow: ShadowArrays,
     seen: F32, scratch: Scratch, placed: I64,
 ) -> int:  # pragma: no cover - compiled  # fmt: skip

@@ -128,6 +128,11 @@ class Shadow:
         return self.subspace.single, self.centers.arrays, self.slack, self.drift
 
 
+def seen_moves(subspace: Subspace, centers: Centers, before: F64) -> F64:
+    """Return by what centers have moved within the span, shape (n_clusters, n_directions)."""
+    return _product((centers.exact - before) * centers.frame.scale, subspace.directions)
+
+
 def _framed(centers: Centers, which: I64 | slice) -> F64:
     frame = centers.frame
     return np.asarray((centers.exact[which] - frame.shift) * frame.scale)

@@ -83,10 +83,10 @@ def lloyd(group: Any, context: FitContext) -> PassResult:
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:
         for model in models:
-            if isinstance(model, KeptAccumulator | SentAccumulator):
-                model.add(start, rows, weights)
-            else:
+            if isinstance(model, LloydAccumulator):
                 model.add(rows, weights)
+            else:
+                model.add(start, rows, weights)
 
     stats = read_group(group, context, consume)
     parts: tuple[Any, ...] = tuple(model.result() for model in models)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import streamkm
 from streamkm import KMeans
+from streamkm.cluster import active
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.active_rows import BINS, ActiveAccumulator, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import prepare
@@ -17,6 +18,7 @@ from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.register_tile import WIDTH
+from streamkm.kernels.sketch import Sketch
 from tests.helpers import heavy_tailed
 
 
@@ -26,6 +28,13 @@ def blobs(rng, n_rows=6000, n_clusters=8, n_features=6, spread=1.0):
     return (centers[rng.integers(n_clusters, size=n_rows)] + noise).astype(np.float32)
 
 
+def flat(rng, n_rows, n_features, n_clusters=8):
+    """Clusters that overlap in a few dimensions, and noise in all others, in bytes."""
+    spanned = blobs(rng, n_rows, n_clusters, 5, spread=2.0) @ rng.normal(size=(5, n_features))
+    noise = rng.normal(size=(n_rows, n_features))
+    return np.clip(128 + 6 * spanned + 6 * noise, 0, 255).astype(np.uint8)
+
+
 DATA = {
     "blobs": blobs,
     "wide": lambda rng: blobs(rng, spread=4.0),
@@ -33,6 +42,8 @@ DATA = {
     "heavy tails": lambda rng: heavy_tailed(5000, 4),
     "copies": lambda rng: np.repeat(rng.normal(size=(40, 3)), 120, axis=0),
     "far away": lambda rng: rng.normal(size=(5000, 4)) + 1e7,
+    "many features": lambda rng: blobs(rng, 3000, n_features=260, spread=4.0),
+    "features of few dimensions": lambda rng: flat(rng, 3000, 260),
     "sorted": lambda rng: np.sort(blobs(rng), axis=0),
 }
 
@@ -95,7 +106,7 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
         made = ActiveAccumulator(ActivePass(ready, min(n_groups, 2), pace, share), grids, b - a)
         middle = int(rng.integers(a, b + 1))
         for start, stop in ((a, middle), (middle, b)):
-            made.add(X[start:stop], None)
+            made.add(start, X[start:stop], None)
         parts.append(made.result())
     found = ActiveSums.merge_all(parts)
     whole = LloydAccumulator(prepare(centers, frame), grids)
@@ -119,6 +130,71 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
             lasts = (room / pace[labels])[a:b]
             mine = is_held[a:b]
             assert lasts[mine].max() <= lasts[~mine].min() * (1 + 1e-3) + 1e-3
+
+
+def test_a_sketch_reads_less_than_room_alone_would_have(tight, rng, monkeypatch):
+    rows = flat(rng, 12_000, 400, 10).astype("f4")
+    store = streamkm.convert(rows, "x.zarr", chunk_rows=1000)
+    start = store.read(0, 10).astype("f8")
+    tight(0.3)
+
+    def passes_of():
+        model = KMeans(10, init=start, tol=0, max_iter=300).fit(store)
+        return full_passes(model), bits(model)
+
+    asked = []
+    is_settled = Sketch.is_settled
+    monkeypatch.setattr(Sketch, "is_settled", lambda *a: asked.append(is_settled(*a)) or asked[-1])
+    n_sketched, sketched = passes_of()
+    assert sum(asked) >= 5
+    assert sum(asked) < len(asked)
+    monkeypatch.setattr(active, "MOST_CENTERS", 0)
+    n_told, told = passes_of()
+    assert sketched == told
+    assert n_sketched < n_told
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["f4", "f8", "u1"]),
+    st.sampled_from([1e-4, 1e-3, 1e-2, 0.1]),
+    st.integers(1, 12),
+)
+def test_a_row_that_a_sketch_tells_of_keeps_its_label(seed, dtype, step, n_clusters):
+    rng = np.random.default_rng(seed)
+    X = flat(rng, 300, 40, n_clusters).astype(dtype)
+    wide = X.astype("f8")
+    centers = wide[rng.choice(300, n_clusters, replace=False)]
+    frame = Frame.about(wide.mean(axis=0), 255.0)
+    before = centers + rng.normal(size=centers.shape)
+    ready = prepare(centers, frame, order_neighbors(centers, WIDTH))
+    labels = reference_labels(wide, centers)
+    after = centers + 255.0 * step * rng.normal(size=centers.shape)
+    changed = np.flatnonzero(labels != reference_labels(wide, after))
+    sketch = Sketch.make(300, ready, before)
+    chosen = np.arange(300)
+    lasting = sketch.add(0, X, chosen, labels)
+    assert (lasting >= 0.0).all()
+    now = prepare(after, frame, order_neighbors(centers, WIDTH))
+    if len(changed):
+        assert not sketch.is_settled(now)
+    sketch.labels[changed] = -1
+    gaps = np.sort(((wide[:, None] - after) ** 2).sum(axis=2), axis=1)
+    near = gaps[:, min(1, n_clusters - 1)] - gaps[:, 0] < 0.1 * gaps[:, 0]
+    if n_clusters > 1 and step <= 1e-3:
+        sketch.labels[near] = -1  # of all others it can tell: they are not close
+        assert sketch.is_settled(now)
+
+
+def reference_labels(wide, centers):
+    return ((wide[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1).astype(np.int32)
+
+
+def test_one_cluster_out_of_core_is_the_mean(tight, rng):
+    X = rng.normal(size=(3000, 40)).astype("f4")
+    tight(0.3)
+    model = KMeans(1, tol=0, random_state=0).fit(streamkm.convert(X, "x.zarr", chunk_rows=500))
+    np.testing.assert_allclose(model.cluster_centers_[0], X.mean(axis=0, dtype="f8"), rtol=1e-12)
 
 
 def test_how_long_rows_last_is_read_off_the_counts():

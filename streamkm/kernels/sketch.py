@@ -1,0 +1,199 @@
+"""What is kept of all rows after a full pass: where they lie in the span of its centers.
+
+Between two centers of the span, a row's distances differ by what is seen there alone. When
+centers move, they leave the span but little: so a few numbers tell of most rows, without
+their values, that no other center can have come nearer than their own. Bounds that know
+only how far centers have moved, and not where to, tell that of far fewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
+from streamkm.kernels.frame import FrameArrays, frame_rows
+from streamkm.kernels.motion import group_slots, moves
+from streamkm.kernels.panels import make_scratch
+from streamkm.kernels.projection import AT_ONCE, FACTS, keep_rest, project
+from streamkm.kernels.settle import Grouping
+from streamkm.kernels.shadows import look
+from streamkm.kernels.subspace import Shadow, ShadowArrays, Subspace, seen_moves
+from streamkm.kernels.tile import readable
+from streamkm.typing import F32, F64, I32, I64, Rows
+
+MOST_CENTERS: Final = 47  # each is a direction, and a number of every row
+NUMBER_BYTES: Final = 4
+UNSEEN_SHARE: Final = 0.4  # of a move: what may bring a center nearer beside what is seen of it
+LEAST_SHARE: Final = 1e-3  # of the longest move: no center is taken to stand still
+
+
+def sketch_bytes(n_clusters: int) -> int:
+    """Return the bytes of a row: its label, its coordinates, and what is known of the rest."""
+    return NUMBER_BYTES * (1 + n_clusters + 1 + FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Rows in the span of the centers of a full pass.
+
+    Parameters
+    ----------
+    centers
+        Of the pass.
+    shadow
+        The same in their span.
+    pull
+        The last moves of the centers there, shape (n_clusters, n_directions).
+    steps
+        Their lengths, shape (n_clusters,).
+    labels
+        Of all rows, shape (n_rows,); -1 for those of which nothing is asked. Of no rows
+        where they are only measured.
+    seen
+        The others there, shape (n_rows, n_directions + 1 + FACTS).
+    """
+
+    centers: Centers
+    shadow: Shadow
+    pull: F64
+    steps: F64
+    labels: I32
+    seen: F32
+
+    @classmethod
+    def make(cls, n_rows: int, centers: Centers, before: F64) -> Sketch:
+        """Return room for rows in the span of centers; `before` are those of the last pass."""
+        n_clusters = len(centers.exact)
+        subspace = Subspace.near(centers, n_clusters)
+        steps = moves(before, centers.exact, centers.frame)
+        return cls(
+            centers,
+            Shadow.of(subspace, centers, None),
+            seen_moves(subspace, centers, before),
+            np.maximum(steps, LEAST_SHARE * steps.max()),
+            np.full(n_rows, -1, np.int32),
+            np.empty((n_rows, n_clusters + 1 + FACTS), np.float32),
+        )
+
+    def add(self, start: int, rows: Rows, chosen: I64, labels: I32) -> F64:
+        """Add some rows of a block; return for how many passes each keeps its label, as it seems.
+
+        Parameters
+        ----------
+        start
+            The number of the block's first row.
+        rows, chosen
+            The block, and which of its rows.
+        labels
+            Of all its rows.
+        """
+        native, table = readable(rows)
+        seen = np.empty((len(chosen), self.seen.shape[1]), np.float32)
+        lasting = np.empty(len(chosen))
+        frame, mine = self.centers.frame.arrays(rows.dtype), labels[chosen]
+        _see_rows(native, chosen, table, frame, self.centers.arrays, self.shadow.arrays, seen)
+        _foresee(seen, mine, self.shadow.centers.exact, self.pull, self.steps, lasting)
+        if len(self.labels):
+            self.seen[start + chosen], self.labels[start + chosen] = seen, mine
+        return lasting
+
+    def is_settled(self, centers: Centers) -> bool:
+        """Return whether no row that is asked can have another label under these centers."""
+        moved = moves(self.centers.exact, centers.exact, centers.frame)
+        shadow = Shadow.of(self.shadow.subspace, centers, (self.shadow, moved))
+        width = group_slots(len(moved), 1)
+        return bool(_are_settled(self.labels, self.seen, shadow.arrays, width))
+
+
+@compiled_making
+def _see_rows(
+    rows: Rows, chosen: I64, table: F32 | None, frame: FrameArrays, centers: CenterArrays,
+    shadow: ShadowArrays, seen: F32,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Frame rows of a block, project them, and keep what is not seen of the way to a center."""
+    directions, _, slack, _ = shadow
+    scratch = make_scratch(centers)
+    framed, step = scratch[0], len(scratch[0])
+    four, sums = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(directions)))
+    places = np.arange(len(chosen))
+    for start in range(0, len(chosen), step):
+        numbers = chosen[start : start + step]
+        n = len(numbers)
+        frame_rows(rows, numbers, table, frame, scratch[6], framed, scratch[1])
+        for first in range(0, n, AT_ONCE):
+            for r in range(AT_ONCE):
+                four[r] = min(first + r, n - 1)
+            project(framed, four, directions, seen, places[start : start + n], sums)
+    for i in range(len(seen)):
+        keep_rest(seen[i], slack)
+
+
+@compiled
+def _foresee(
+    seen: F32, labels: I32, centers: F64, pull: F64, steps: F64, lasting: F64
+) -> None:  # pragma: no cover - compiled
+    """Fill how long rows keep their labels, if centers go on as in the last pass.
+
+    The least, over all other centers, of how much farther it is by square, over how fast that
+    shrinks: by what is seen of both moves, and a share of what may be unseen.
+    """
+    n_directions = pull.shape[1]
+    for i in range(len(seen)):
+        row, own, least = seen[i], labels[i], np.inf
+        if own < 0:
+            lasting[i] = 0.0
+            continue
+        own_square, own_speed = _approach(row, centers[own], pull[own])
+        for k in range(len(centers)):
+            if k != own:
+                square, speed = _approach(row, centers[k], pull[k])
+                unseen = UNSEEN_SHARE * row[n_directions] * (steps[k] + steps[own])
+                rate = 2.0 * (max(speed - own_speed, 0.0) + unseen)
+                gap = max(square - own_square, 0.0)
+                if gap < least * rate:
+                    least = gap / rate
+        lasting[i] = least
+
+
+@compiled
+def _approach(
+    row: F32, center: F64, pull: F64
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Return a row's squared distance to a center in the span, and half how fast it shrinks."""
+    square = speed = 0.0
+    for j in range(len(pull)):
+        away = row[j] - center[j]
+        square += away * away
+        speed += away * pull[j]
+    return square, speed
+
+
+@compiled_making
+def _are_settled(
+    labels: I32, seen: F32, shadow: ShadowArrays, group_width: int
+) -> bool:  # pragma: no cover - compiled
+    """Return whether every row with a label is nearer to its center than to any other may be."""
+    scratch = make_scratch(shadow[1])
+    step = len(scratch[0])
+    upper, lower = np.empty(step, np.float32), np.empty((step, 1), np.float32)
+    limits, listed, placed = (
+        np.empty(step, np.float32), np.empty(step, np.int64), np.empty(step, np.int64)
+    )  # fmt: skip
+    grouping: Grouping = (np.zeros(len(shadow[3]), np.int32), group_width)
+    for start in range(0, len(labels), step):
+        here = labels[start : start + step]
+        n = ZERO
+        for i in range(len(here)):
+            if here[i] >= 0:
+                listed[n], limits[n] = i, 0.0
+                upper[i], lower[i, 0] = LARGEST, 0.0
+                n += 1
+        known = (here, upper, lower)
+        part = seen[start : start + step]
+        if look(n, listed, limits, known, grouping, shadow, part, scratch, placed) > 0:
+            return False
+    return True
