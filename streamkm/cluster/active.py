@@ -17,7 +17,13 @@ from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import KeptPass, KeptRows, bytes_per_row, groups_for
+from streamkm.kernels.kept_rows import (
+    SUBSPACE_BYTES,
+    KeptPass,
+    KeptRows,
+    bytes_per_row,
+    groups_for,
+)
 from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import moves
@@ -166,10 +172,12 @@ class ActiveSet:
         return ActivePass(ready, n_groups, pace, share, sketch, FAR * max(lasts, 1.0))
 
     def _sketch_bytes(self, n_clusters: int) -> int:
-        """Return what a sketch of all rows takes; 0 where there is none."""
-        n_bytes = self.passes.source.shape[0] * sketch_bytes(n_clusters)
-        fits = n_clusters <= MOST_CENTERS and n_bytes <= self.room_bytes // SKETCH_SHARE
-        return n_bytes if fits else 0
+        """Return what a sketch of all rows takes, with its code; 0 where there is none."""
+        n_bytes, plan = self.passes.source.shape[0] * sketch_bytes(n_clusters), self.passes.plan
+        unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
+        code_bytes = max(SUBSPACE_BYTES - unspent, 0)
+        fits = SKETCH_SHARE * n_bytes + code_bytes <= self.room_bytes
+        return n_bytes + code_bytes if fits and n_clusters <= MOST_CENTERS else 0
 
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape

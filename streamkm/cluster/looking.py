@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from streamkm.cluster.fitdata import FitData
 from streamkm.cluster.history import Recorded
 from streamkm.cluster.rows import take
@@ -66,7 +68,7 @@ def survey_rows(passes: Looking, least_sample_rows: int, view: View) -> Looked:
     n_rows, n_features = source.shape
     first = source.read(0, min(SHIFT_ROWS, n_rows))
     narrowed = passes.room_for_bytes(first, view)
-    capacity = sample_capacity(n_rows, n_features * source.dtype.itemsize)
+    capacity = sample_capacity(n_rows, n_features * passes.row_dtype.itemsize)
     capacity = min(max(capacity, least_sample_rows), n_rows) if least_sample_rows else 0
     context = SurveyContext(
         source=source,
@@ -164,6 +166,11 @@ class Looking(Recorded):
         )  # fmt: skip
         self._raw = None
         return self._data
+
+    @property
+    def row_dtype(self) -> np.dtype[Any]:
+        """The dtype of the rows as they were given, though they may be narrowed by now."""
+        return self._rows.dtype
 
     def stored(self) -> Looked | None:
         """Return what the store knows of its rows as they are."""

@@ -125,6 +125,7 @@ class Passes(Looking):
         source, n_values = self.source, math.prod(self.source.shape)
         can_narrow = (
             self.may_narrow
+            and self._parted is None  # else some rows may have been looked at before, and not here
             and isinstance(source, MemorySource)
             and self.weights is None
             and view.is_plain

@@ -26,7 +26,7 @@ from streamkm.typing import F64, I32, I64, Rows
 BINS: Final = 128
 PER_OCTAVE: Final = 4
 FIRST_OCTAVE: Final = -16
-HELD_BYTES: Final = 24  # of a held row, beside its values: weight, lasting time and number
+HELD_BYTES: Final = 32  # of a held row, beside its values: weight, room, lasting time, number
 SAMPLED: Final = 8  # one in so many rows is measured where none is held
 SHRINK: Final = 1.0 - 2.0**-40  # over the rounding of a difference
 
@@ -156,11 +156,15 @@ class ActiveAccumulator:
     def _ask_sketch(
         self, sketch: Sketch, start: int, rows: Rows, labels: I32, room: F64, lasts: F64
     ) -> None:
-        """Add the rows of a block whose room does not last; it tells how long they do."""
+        """Add the rows of a block whose room does not last; it is asked where it tells more."""
         near = np.flatnonzero(~(lasts >= self.passed.far))  # NaN is not
         every = 1 if self.passed.share else SAMPLED
-        lasts[near] = np.repeat(sketch.add(start, rows, near[::every], labels), every)[: len(near)]
-        room[near] = np.inf  # no bound: the sketch is asked
+        found = np.repeat(sketch.add(start, rows, near[::every], labels), every)[: len(near)]
+        is_asked = found > lasts[near]
+        lasts[near] = np.maximum(lasts[near], found)
+        room[near[is_asked]] = np.inf
+        if self.passed.share:
+            sketch.labels[start + near[~is_asked]] = -1
 
     def _hold(
         self, start: int, rows: Rows, weights: F64 | None, known: RowArrays, room: F64, lasts: F64

@@ -28,6 +28,7 @@ from streamkm.typing import F32, F64, I32, I64, Rows
 MOST_CENTERS: Final = 47  # each is a direction, and a number of every row
 NUMBER_BYTES: Final = 4
 UNSEEN_SHARE: Final = 0.4  # of a move: what may bring a center nearer beside what is seen of it
+ROUNDED: Final = 6.0  # slacks between two distances, doubled: so much of a gap is not told
 LEAST_SHARE: Final = 1e-3  # of the longest move: no center is taken to stand still
 
 
@@ -153,7 +154,8 @@ def _foresee(
                 square, speed = _approach(row, centers[k], pull[k])
                 unseen = UNSEEN_SHARE * row[n_directions] * (steps[k] + steps[own])
                 rate = 2.0 * (max(speed - own_speed, 0.0) + unseen)
-                gap = max(square - own_square, 0.0)
+                doubt = ROUNDED * row[-1] * np.sqrt(square + row[n_directions] ** 2)
+                gap = max(square - own_square - doubt, 0.0)
                 if gap < least * rate:
                     least = gap / rate
         lasting[i] = least

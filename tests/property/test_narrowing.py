@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import streamkm
 from streamkm import KMeans
 from streamkm.cluster import passes as passes_module
+from streamkm.cluster.journal import Journal
 from streamkm.cluster.passes import Passes
+from streamkm.data import sampling
 from streamkm.errors import BadRowsError
 from streamkm.kernels.moments import Moments, MomentsAccumulator, first_shift
 from streamkm.kernels.narrowing import NarrowedMoments, take_bytes
@@ -51,9 +53,13 @@ def fitted(rows, **more):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "u2"])
-@pytest.mark.parametrize("more", [{}, {"scale": "standard"}, {"columns": [3, 1, 7]}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"scale": "standard"}, {"columns": [3, 1, 7]}, {"scale": "minmax", "normalize": "l2"}],
+)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_bytes_give_the_bits_of_the_rows_as_they_are(dtype, more, order, narrowed, monkeypatch):
+    monkeypatch.setattr(sampling, "SAMPLE_BYTES", 1 << 14)  # a sample of some rows, not of all
     rows = np.asarray(pixels(dtype), order=order)
     in_bytes = fitted(rows, **more)
     assert len(narrowed) == 1
@@ -110,6 +116,34 @@ def test_weights_and_a_small_memory_limit_leave_rows_as_they_are(narrowed, monke
     monkeypatch.setattr(passes_module, "plan_memory", tight)
     assert bits(fitted(rows)) == expected
     assert not narrowed
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_fit_killed_after_parts_of_its_look_goes_on_to_the_same_bits(
+    moment, narrowed, monkeypatch
+):
+    """What the journal knows was looked at by another process, which had bytes of its own."""
+    rows, n_written, write = pixels("f4"), 0, Journal._write
+    expected = bits(fitted(rows))
+    assert len(narrowed) == 1
+    given_ = {"run_dir": "run", "checkpoint_every_s": 1e-9}
+
+    def killed(*arguments):
+        nonlocal n_written
+        result = write(*arguments)
+        n_written += 1
+        if n_written == moment:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(rows, **given_)
+    assert bits(fitted(rows, **given_)) == expected
+    assert len(narrowed) == 1
+    assert bits(fitted(rows, run_dir="another")) == expected
+    assert len(narrowed) == 2  # too short to be parted
 
 
 @given(
