@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from streamkm.cluster.journal import Journal
 from streamkm.runtime import make_executor
 from streamkm.runtime.base import Executor
+from tests.helpers import Killed
 
 for name, examples in (("dev", 50), ("ci", 100), ("nightly", 3000)):
     settings.register_profile(
@@ -87,3 +90,28 @@ def tight(monkeypatch):
     plan_memory = passes_module.plan_memory
     monkeypatch.setattr(passes_module, "plan_memory", plan)
     return lambda share: cache.update(share=share)
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Return what acts until a certain part is written, and says how many parts there were."""
+    write = Journal._write
+
+    def call(act, moment):
+        n_written = 0
+
+        def written(self, *arguments):
+            nonlocal n_written
+            result = write(self, *arguments)
+            n_written += 1
+            if n_written == moment:
+                raise Killed
+            return result
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "_write", written)
+            with suppress(Killed):
+                act()
+        return n_written
+
+    return call

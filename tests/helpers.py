@@ -127,3 +127,7 @@ def sets_of_centers(
 def bits(made: Any) -> tuple[bytes, bytes]:
     """All that two coresets must agree in."""
     return made.rows.tobytes(), made.weights.tobytes()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing may catch it."""

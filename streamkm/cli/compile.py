@@ -58,8 +58,10 @@ def _go_through(dtype: str) -> None:
     import numpy as np
 
     from streamkm import KMeans, MiniBatchKMeans, StreamKM
+    from streamkm.kernels.centers import prepare
     from streamkm.kernels.kept_rows import LEAST_FEATURES
     from streamkm.kernels.narrowing import NarrowedMoments
+    from streamkm.kernels.sketch import Sketch
     from streamkm.metrics import evaluate
 
     values = np.random.default_rng(0).random((400, LEAST_FEATURES))
@@ -67,7 +69,11 @@ def _go_through(dtype: str) -> None:
     rows = np.ascontiguousarray(wide[:, :6])
     if wide.itemsize > 1 and dtype != "float16":
         NarrowedMoments(np.zeros(6)).add(rows, np.empty(rows.shape, np.uint8))
-    KMeans(3, random_state=0, executor="threads").fit(wide)
+    seen = KMeans(3, random_state=0, executor="threads").fit(wide)
+    centers = prepare(seen.cluster_centers_, seen.frame_)
+    sketch = Sketch.make(len(wide), centers, centers.exact)
+    sketch.add(0, wide, np.arange(len(wide)), seen.labels_)
+    sketch.is_settled(centers)
     model = KMeans(3, random_state=0, executor="threads").fit(rows)
     KMeans(3, random_state=0, executor="threads", algorithm="lloyd", max_iter=2).fit(rows)
     evaluate(model, rows)

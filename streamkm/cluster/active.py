@@ -18,6 +18,7 @@ from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, las
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
+    MOST_DIRECTIONS,
     SUBSPACE_BYTES,
     KeptPass,
     KeptRows,
@@ -28,7 +29,7 @@ from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import moves
 from streamkm.kernels.register_tile import WIDTH
-from streamkm.kernels.sketch import MOST_CENTERS, Sketch, sketch_bytes
+from streamkm.kernels.sketch import Sketch
 from streamkm.tasks import fit as tasks
 from streamkm.typing import F64, Json, Rows
 
@@ -173,11 +174,11 @@ class ActiveSet:
 
     def _sketch_bytes(self, n_clusters: int) -> int:
         """Return what a sketch of all rows takes, with its code; 0 where there is none."""
-        n_bytes, plan = self.passes.source.shape[0] * sketch_bytes(n_clusters), self.passes.plan
+        n_bytes, plan = self.passes.source.shape[0] * bytes_per_row(0, n_clusters), self.passes.plan
         unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
         code_bytes = max(SUBSPACE_BYTES - unspent, 0)
         fits = SKETCH_SHARE * n_bytes + code_bytes <= self.room_bytes
-        return n_bytes + code_bytes if fits and n_clusters <= MOST_CENTERS else 0
+        return n_bytes + code_bytes if fits and n_clusters <= MOST_DIRECTIONS else 0
 
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape

@@ -110,7 +110,7 @@ class Looking(Recorded):
     run: Any
     room_for_bytes: Any
     narrow: Any
-    may_narrow: bool
+    may_narrow = False  # rows in memory to bytes; where a fit goes through them often
     source: RowSource
     weights: ColumnSource | None
     _rows: RowSource  # without a cache

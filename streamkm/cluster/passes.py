@@ -100,7 +100,6 @@ class Passes(Looking):
         self._rows = source
         self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
-        self.may_narrow = False  # rows in memory to bytes; where a fit goes through them often
         self.journal: Journal | None = None  # where a fit that was killed goes on within a pass
         self.most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
         if executor.shares_memory:

@@ -25,16 +25,9 @@ from streamkm.kernels.subspace import Shadow, ShadowArrays, Subspace, seen_moves
 from streamkm.kernels.tile import readable
 from streamkm.typing import F32, F64, I32, I64, Rows
 
-MOST_CENTERS: Final = 47  # each is a direction, and a number of every row
-NUMBER_BYTES: Final = 4
 UNSEEN_SHARE: Final = 0.4  # of a move: what may bring a center nearer beside what is seen of it
 ROUNDED: Final = 6.0  # slacks between two distances, doubled: so much of a gap is not told
 LEAST_SHARE: Final = 1e-3  # of the longest move: no center is taken to stand still
-
-
-def sketch_bytes(n_clusters: int) -> int:
-    """Return the bytes of a row: its label, its coordinates, and what is known of the rest."""
-    return NUMBER_BYTES * (1 + n_clusters + 1 + FACTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def test_a_sketch_reads_less_than_room_alone_would_have(tight, rng, monkeypatch)
     n_sketched, sketched = passes_of()
     assert sum(asked) >= 5
     assert sum(asked) < len(asked)
-    monkeypatch.setattr(active, "MOST_CENTERS", 0)
+    monkeypatch.setattr(active, "MOST_DIRECTIONS", 0)
     n_told, told = passes_of()
     assert sketched == told
     assert n_sketched < n_told

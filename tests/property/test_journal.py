@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from zipfile import BadZipFile
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 import streamkm
 from streamkm import KMeans
 from streamkm.cluster import ALGORITHMS
-from streamkm.cluster.journal import Journal, digest_of, mark_of, without
+from streamkm.cluster.journal import digest_of, mark_of, without
 from streamkm.cluster.parts import KINDS, pack, unpack
 from streamkm.cluster.rundir import RunDir
 from streamkm.data.cache import CachedSource
@@ -30,39 +29,10 @@ from streamkm.runtime.serial import SerialExecutor
 from streamkm.sweeping import sweep as sweep_module
 from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.fit import FitContext
-from tests.helpers import heavy_tailed
+from tests.helpers import Killed, heavy_tailed
 
 ALWAYS = 1e-9  # seconds: every leg is written
 KNOWN = {row.name: row.load() for row in ALGORITHMS}
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing may catch it."""
-
-
-@pytest.fixture
-def stopped(monkeypatch):
-    """Return what acts until a certain part is written, and says how many parts there were."""
-    write = Journal._write
-
-    def call(act, moment):
-        n_written = 0
-
-        def written(self, *arguments):
-            nonlocal n_written
-            result = write(self, *arguments)
-            n_written += 1
-            if n_written == moment:
-                raise Killed
-            return result
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Journal, "_write", written)
-            with suppress(Killed):
-                act()
-        return n_written
-
-    return call
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import streamkm
 from streamkm import KMeans
 from streamkm.cluster import passes as passes_module
-from streamkm.cluster.journal import Journal
 from streamkm.cluster.passes import Passes
 from streamkm.data import sampling
 from streamkm.errors import BadRowsError
@@ -119,27 +118,13 @@ def test_weights_and_a_small_memory_limit_leave_rows_as_they_are(narrowed, monke
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
-def test_a_fit_killed_after_parts_of_its_look_goes_on_to_the_same_bits(
-    moment, narrowed, monkeypatch
-):
+def test_a_fit_killed_after_parts_of_its_look_goes_on_to_the_same_bits(moment, narrowed, stopped):
     """What the journal knows was looked at by another process, which had bytes of its own."""
-    rows, n_written, write = pixels("f4"), 0, Journal._write
+    rows = pixels("f4")
     expected = bits(fitted(rows))
     assert len(narrowed) == 1
     given_ = {"run_dir": "run", "checkpoint_every_s": 1e-9}
-
-    def killed(*arguments):
-        nonlocal n_written
-        result = write(*arguments)
-        n_written += 1
-        if n_written == moment:
-            raise KeyboardInterrupt
-        return result
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "_write", killed)
-        with pytest.raises(KeyboardInterrupt):
-            fitted(rows, **given_)
+    assert stopped(lambda: fitted(rows, **given_), moment) == moment
     assert bits(fitted(rows, **given_)) == expected
     assert len(narrowed) == 1
     assert bits(fitted(rows, run_dir="another")) == expected
