@@ -20,12 +20,13 @@ from streamkm.cluster.scaling import Scaling
 from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.data.dataset import Dataset
 from streamkm.data.here import forget_here
-from streamkm.data.layout import Group, deal
+from streamkm.data.layout import DEALT, Group, deal
 from streamkm.kernels.narrowing import SHIFT_ROWS, take_bytes
 from streamkm.kernels.tile import readable
 from streamkm.kernels.view import View
 from streamkm.metering import reading
 from streamkm.runtime.base import Executor
+from streamkm.runtime.hands import Hands
 from streamkm.runtime.memory import plan_memory
 from streamkm.runtime.serial import SerialExecutor
 from streamkm.sources.array import MemorySource
@@ -37,6 +38,7 @@ KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bou
 SLOW_BYTES_S, SLOW_PRODUCTS_S = 50e6, 2e8  # a second: no machine is slower than this
 NARROW_FROM = 8 << 20  # bytes of all rows: what the cores may hold near them
 BRIEF_S = 3e-3  # of computing: threads would cost as much as they save
+QUICK_S = 0.1  # of computing: a graph would cost a share of it, and so would pieces of blocks
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
 
@@ -108,7 +110,8 @@ class Passes(Looking):
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
         self._are_dealt = in_memory and executor.shares_memory and not out_width
-        self._brief: tuple[Any, bool] = None, False  # the task before, and whether it was
+        self._hands: Hands | None = None
+        self._last: tuple[Any, float] = None, math.inf  # the task before, and how long it computed
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
         super().__init__(executor.limited(plan.n_workers))
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
@@ -226,15 +229,21 @@ class Passes(Looking):
         return self.journal if is_long and isinstance(self.groups[-1], Group) else None
 
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
-        """Run a task over groups; what is brief in this thread, where that is the same."""
-        runner = self.executor
-        are_dealt = self._are_dealt and groups is self.groups and len(groups) > 1
-        is_brief = are_dealt and self._brief == (task, True)
-        if runner.shares_memory and (len(groups) == 1 or is_brief):
-            runner = SerialExecutor()
-            runner.listener = self.executor.listener
+        """Run a task over groups; what is quick without a graph, where that is the same."""
+        runner, are_dealt = self.executor, self._are_dealt and groups is self.groups
+        last_s = self._last[1] if are_dealt and self._last[0] is task else math.inf
+        n_hands = 1 if len(groups) == 1 or last_s < BRIEF_S else runner.n_workers
         if are_dealt:
-            groups = deal(self.groups, runner.n_workers)
-        result: PassResult = runner.map_merge(task, groups, context)
-        self._brief = task, result.stats.compute_s < BRIEF_S
+            groups = deal(self.groups, n_hands, DEALT if last_s > QUICK_S else 1)
+        result: PassResult
+        if runner.shares_memory and len(groups) == 1:
+            alone = SerialExecutor()
+            alone.listener = runner.listener
+            result = alone.map_merge(task, groups, context)
+        elif last_s < QUICK_S:
+            self._hands = self._hands or Hands(runner.n_workers)
+            result = self._hands.map_merge(task, groups, context, runner.listener)
+        else:
+            result = runner.map_merge(task, groups, context)
+        self._last = task, result.stats.compute_s
         return result

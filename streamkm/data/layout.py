@@ -121,11 +121,11 @@ class Hand:
                 return
 
 
-def deal(groups: Sequence[Group], n_hands: int) -> list[Hand]:
+def deal(groups: Sequence[Group], n_hands: int, n_pieces: int = DEALT) -> list[Hand]:
     """Have tasks take pieces of the blocks of all groups one by one, in row order."""
     left: deque[Block] = deque()
     for group in groups:
-        left.extend(replace(group, block_rows=-(-group.block_rows // DEALT)).blocks())
+        left.extend(replace(group, block_rows=-(-group.block_rows // n_pieces)).blocks())
     total, n_hands = sum(group.n_rows for group in groups), min(n_hands, len(left))
     shares = [total * (h + 1) // n_hands - total * h // n_hands for h in range(n_hands)]
     return [Hand(h, n_rows, left.popleft(), left) for h, n_rows in enumerate(shares)]
