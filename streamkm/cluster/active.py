@@ -139,8 +139,7 @@ class ActiveSet:
         n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
-            workers = self.passes.executor.n_workers
-            self._held = _Held.of(part, centers, passed, 4 * workers)
+            self._held = _Held.of(part, centers, passed, self.passes.executor.n_workers)
         sums: PartialSums = whole
         return sums
 

@@ -111,7 +111,7 @@ class Passes(Looking):
         self.weights = weights
         self._are_dealt = in_memory and executor.shares_memory and not out_width
         self._hands: Hands | None = None
-        self._last: tuple[Any, float] = None, math.inf  # the task before, and how long it computed
+        self._last: dict[Any, float] = {}  # for how long tasks computed: over all rows, over some
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
         super().__init__(executor.limited(plan.n_workers))
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
@@ -230,20 +230,20 @@ class Passes(Looking):
 
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
         """Run a task over groups; what is quick without a graph, where that is the same."""
-        runner, are_dealt = self.executor, self._are_dealt and groups is self.groups
-        last_s = self._last[1] if are_dealt and self._last[0] is task else math.inf
-        n_hands = 1 if len(groups) == 1 or last_s < BRIEF_S else runner.n_workers
-        if are_dealt:
+        runner, is_whole = self.executor, groups is self.groups
+        last_s = self._last.get((task, is_whole), math.inf) if runner.shares_memory else math.inf
+        if self._are_dealt and is_whole and len(groups) > 1:
+            n_hands = 1 if last_s < BRIEF_S else runner.n_workers
             groups = deal(self.groups, n_hands, DEALT if last_s > QUICK_S else 1)
         result: PassResult
         if runner.shares_memory and len(groups) == 1:
             alone = SerialExecutor()
             alone.listener = runner.listener
             result = alone.map_merge(task, groups, context)
-        elif last_s < QUICK_S:
+        elif last_s < QUICK_S and len(groups) <= runner.n_workers:
             self._hands = self._hands or Hands(runner.n_workers)
             result = self._hands.map_merge(task, groups, context, runner.listener)
         else:
             result = runner.map_merge(task, groups, context)
-        self._last = task, result.stats.compute_s
+        self._last[task, is_whole] = result.stats.compute_s
         return result
