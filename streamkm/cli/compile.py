@@ -58,8 +58,10 @@ def _go_through(dtype: str) -> None:
     import numpy as np
 
     from streamkm import KMeans, MiniBatchKMeans, StreamKM
+    from streamkm.kernels.bounds import widen
     from streamkm.kernels.centers import prepare
-    from streamkm.kernels.kept_rows import LEAST_FEATURES
+    from streamkm.kernels.kept_rows import LEAST_FEATURES, KeptRows
+    from streamkm.kernels.motion import motion_of
     from streamkm.kernels.narrowing import NarrowedMoments
     from streamkm.kernels.sketch import Sketch
     from streamkm.metrics import evaluate
@@ -72,8 +74,13 @@ def _go_through(dtype: str) -> None:
     seen = KMeans(3, random_state=0, executor="threads").fit(wide)
     centers = prepare(seen.cluster_centers_, seen.frame_)
     sketch = Sketch.make(len(wide), centers, centers.exact)
-    sketch.add(0, wide, np.arange(len(wide)), seen.labels_)
+    kept, every = KeptRows.make(len(wide), centers.exact, 1), np.arange(len(wide))
+    known = kept.part(0, len(wide))
+    there = sketch.see(wide, every)
+    sketch.assign(wide, every, there, known)
+    sketch.foresee(there, known[0])
     sketch.is_settled(centers)
+    widen(motion_of(sketch.steps, centers, 1), centers, known)
     model = KMeans(3, random_state=0, executor="threads").fit(rows)
     KMeans(3, random_state=0, executor="threads", algorithm="lloyd", max_iter=2).fit(rows)
     evaluate(model, rows)

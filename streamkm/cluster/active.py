@@ -15,9 +15,10 @@ from streamkm.cluster.tally import Tally, refuse_new_bad
 from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
-from streamkm.kernels.centers import prepare
+from streamkm.kernels.centers import LARGEST, prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
+    LABEL_BYTES,
     MOST_DIRECTIONS,
     SUBSPACE_BYTES,
     KeptPass,
@@ -27,11 +28,11 @@ from streamkm.kernels.kept_rows import (
 )
 from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
-from streamkm.kernels.motion import moves
+from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.sketch import Sketch
 from streamkm.tasks import fit as tasks
-from streamkm.typing import F64, Json, Rows
+from streamkm.typing import F64, I64, Json, Rows
 
 SKETCH_SHARE: Final = 3  # of the memory: more would leave too few rows to hold
 FAR: Final = 3.0  # times as long as a hold may last, a row needs no sketch
@@ -72,6 +73,8 @@ class ActiveSet:
         self._held: _Held | None = None
         self._sums: PartialSums | None = None
         self._estimate: tuple[float, float] | None = None  # iterations a hold lasts, at a pace
+        self._kept: KeptRows | None = None  # of all rows, in those sums, where it is known
+        self._kept_for: F64 | None = None  # centers
 
     def sums(
         self, running: Sequence[int], centers: Sequence[F64], title: str
@@ -84,9 +87,11 @@ class ActiveSet:
             self._sums = merged([self._sums, change.change])
             found = {"rows_moved": [change.n_moved]}
         else:
+            self._let_go()
             passed = self._plan(center)
             if passed is None:
                 (self._sums,), found = self.tally.sums(running, centers, title)
+                self._kept = None
             else:
                 self._sums = self._hold(passed, center, title)
         self._before = center
@@ -122,6 +127,13 @@ class ActiveSet:
         )
         return change
 
+    def _let_go(self) -> None:
+        """Hold no rows any more; what their labels became is kept."""
+        held, self._held = self._held, None
+        if held is not None and self._kept is not None:
+            self._kept.labels[held.numbers] = held.kept.labels
+            self._kept.upper[held.numbers] = LARGEST
+
     def _hold(self, passed: ActivePass, centers: F64, title: str) -> PartialSums:
         """Pass over all rows, and hold some; return the sums of all."""
         found: list[ActiveSums] = []  # of the legs so far
@@ -140,12 +152,13 @@ class ActiveSet:
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
             self._held = _Held.of(part, centers, passed, self.passes.executor.n_workers)
-        sums: PartialSums = whole
+        self._kept, self._kept_for = passed.kept, centers
+        sums: PartialSums | None = merged([self._sums, whole] if passed.motion else [whole])
+        assert sums is not None
         return sums
 
     def _plan(self, centers: F64) -> ActivePass | None:
         """Return how a full pass holds rows, or measures how long it could; None for neither."""
-        self._held = None
         frame, before = self.passes.data.frame, self._before
         if before is None or before.shape != centers.shape or len(centers) < 2:
             return None
@@ -164,16 +177,24 @@ class ActiveSet:
                 self.cached.budget_bytes = self.cache_bytes
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
-        ready = prepare(centers, frame, order_neighbors(centers, WIDTH))
-        sketch = None
-        if self._sketch_bytes(len(centers)):
-            n_rows = self.passes.source.shape[0] if share else 0
-            sketch = Sketch.make(n_rows, ready, before)
-        return ActivePass(ready, n_groups, pace, share, sketch, FAR * max(lasts, 1.0))
+        order = order_neighbors(centers, WIDTH) if self._kept is None else self._kept.order
+        ready = prepare(centers, frame, order)
+        sketch, kept, motion = None, None, None
+        if self._sketch_bytes(len(centers), n_groups):
+            n_rows = self.passes.source.shape[0]
+            sketch = Sketch.make(n_rows if share else 0, ready, before)
+            kept = self._kept if self.passes.parted is None else None
+            if kept is None:
+                kept = KeptRows.empty(n_rows, order, n_groups)
+            elif self._kept_for is not None:
+                motion = motion_of(moves(self._kept_for, centers, frame), ready, n_groups)
+        far = FAR * max(lasts, 1.0)
+        return ActivePass(ready, n_groups, pace, share, sketch, far, kept, motion)
 
-    def _sketch_bytes(self, n_clusters: int) -> int:
-        """Return what a sketch of all rows takes, with its code; 0 where there is none."""
-        n_bytes, plan = self.passes.source.shape[0] * bytes_per_row(0, n_clusters), self.passes.plan
+    def _sketch_bytes(self, n_clusters: int, n_groups: int) -> int:
+        """Return what a sketch and bounds of all rows take, and its code; 0 where there is none."""
+        row_bytes, plan = bytes_per_row(n_groups, n_clusters) + LABEL_BYTES, self.passes.plan
+        n_bytes = self.passes.source.shape[0] * row_bytes
         unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
         code_bytes = max(SUBSPACE_BYTES - unspent, 0)
         fits = SKETCH_SHARE * n_bytes + code_bytes <= self.room_bytes
@@ -182,7 +203,7 @@ class ActiveSet:
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape
         row_bytes = n_features * self.passes.source.dtype.itemsize
-        room = self.room_bytes - self._sketch_bytes(n_clusters)
+        room = self.room_bytes - self._sketch_bytes(n_clusters, n_groups)
         return min(room // (row_bytes + bytes_per_row(n_groups) + HELD_BYTES), n_rows)
 
     def _least_lasting(self) -> float:
@@ -213,6 +234,7 @@ class _Held:
     kept: KeptRows
     groups: list[Ranges]
     sketch: Sketch | None
+    numbers: I64
 
     @classmethod
     def of(cls, found: ActiveSums, centers: F64, passed: ActivePass, n_tasks: int) -> _Held:
@@ -230,6 +252,7 @@ class _Held:
             KeptRows(labels, upper, lower, order),
             share_out(blocks, min(n_tasks, len(blocks))),
             passed.sketch,
+            np.concatenate([part.numbers for part in parts]),
         )
 
 

@@ -127,7 +127,7 @@ class Passes(Looking):
         source, n_values = self.source, math.prod(self.source.shape)
         can_narrow = (
             self.may_narrow
-            and self._parted is None  # else some rows may have been looked at before, and not here
+            and self.parted is None  # else some rows may have been looked at before, and not here
             and isinstance(source, MemorySource)
             and self.weights is None
             and view.is_plain
@@ -179,7 +179,7 @@ class Passes(Looking):
     @property
     def goes_on(self) -> bool:
         """Whether a part of the next pass over all rows was done by a fit that was killed."""
-        journal = self._parted
+        journal = self.parted
         return journal is not None and journal.is_begun()
 
     def run_models(
@@ -202,7 +202,7 @@ class Passes(Looking):
 
         What tasks return is settled before it is merged with what the journal has.
         """
-        journal = self._parted if groups is None else None
+        journal = self.parted if groups is None else None
         groups = self.groups if groups is None else groups
         self.announce(stage, title, sum(group.n_rows for group in groups))
         begin = time.perf_counter()
@@ -223,7 +223,7 @@ class Passes(Looking):
         return n_legs
 
     @property
-    def _parted(self) -> Journal | None:
+    def parted(self) -> Journal | None:
         """The journal, where passes over all rows can be parted and may last long enough for it."""
         is_long = self.journal is not None and self.most_s > self.journal.every_s
         return self.journal if is_long and isinstance(self.groups[-1], Group) else None

@@ -16,12 +16,14 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.accumulate import SumsAccumulator
-from streamkm.kernels.bounds import assign_moved
+from streamkm.kernels.bounds import assign_moved, widen
 from streamkm.kernels.centers import Centers
+from streamkm.kernels.kept_rows import KeptRows
 from streamkm.kernels.lloyd import Grids, PartialSums
+from streamkm.kernels.motion import Motion
 from streamkm.kernels.settle import RowArrays
 from streamkm.kernels.sketch import Sketch
-from streamkm.typing import F64, I32, I64, Rows
+from streamkm.typing import F32, F64, I32, I64, Rows
 
 BINS: Final = 128
 PER_OCTAVE: Final = 4
@@ -49,6 +51,11 @@ class ActivePass:
     sketch
         Of rows that do not last `far` iterations by their room, to tell of them more exactly;
         None where it would leave too little for rows.
+    kept
+        Labels and bounds of all rows, which the pass brings up to date; None without a sketch.
+    motion
+        How far centers moved since they were; None where nothing is known of them. Else sums are
+        what changes in those of the labels.
     """
 
     centers: Centers
@@ -57,6 +64,15 @@ class ActivePass:
     share: float
     sketch: Sketch | None = None
     far: float = 0.0
+    kept: KeptRows | None = None
+    motion: Motion | None = None
+
+    def lasting(self, known: RowArrays) -> tuple[F64, F64]:
+        """Return the room of rows, and for how many iterations it lasts; NaN for a tie."""
+        labels, upper, lower = known
+        room = (lower.min(axis=1).astype(np.float64) - upper) * SHRINK
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return room, np.maximum(room, 0.0) / self.pace[labels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +85,14 @@ class HeldRows:
         Shape (n, n_features) and (n,); None where all weigh one.
     known
         Labels, upper and lower bounds.
+    numbers
+        Which rows of the data they are, shape (n,).
     """
 
     rows: Rows
     weights: F64 | None
     known: RowArrays
+    numbers: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ class ActiveSums:
     Parameters
     ----------
     whole
-        Sums of all rows.
+        Sums of all rows, or what changes in them.
     held
         By stretch of the data.
     room
@@ -131,40 +150,62 @@ class ActiveAccumulator:
 
     def add(self, start: int, rows: Rows, weights: F64 | None) -> None:
         """Add a block whose first row is row `start` of the data."""
-        n = len(rows)
-        lower = np.empty((n, self.passed.n_groups), np.float32)
-        known = np.full(n, -1, np.int32), np.empty(n, np.float32), lower
-        assign_moved(rows, self.passed.centers, None, known)
-        labels = known[0]
-        self.sums.n_bad += int(np.count_nonzero(labels < 0))
-        self.sums.add_labeled(rows, weights, labels)
-        room = (lower.min(axis=1).astype(np.float64) - known[1]) * SHRINK
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            lasts = np.maximum(room, 0.0) / self.passed.pace[labels]
-            if self.passed.sketch is not None:
-                self._ask_sketch(self.passed.sketch, start, rows, labels, room, lasts)
-            octaves = np.log2(lasts) - FIRST_OCTAVE
+        passed, n = self.passed, len(rows)
+        kept = passed.kept or KeptRows.empty(n, np.empty(0, np.int64), passed.n_groups)
+        begin = start if passed.kept else 0
+        known = kept.part(begin, begin + n)
+        seen = self._label(rows, weights, known)
+        self.sums.n_bad += int(np.count_nonzero(known[0] < 0))
+        room, lasts = passed.lasting(known)
+        if passed.sketch is not None:
+            self._ask_sketch(passed.sketch, start, rows, seen, known[0], room, lasts)
         lasts[np.isnan(lasts)] = 0.0  # no room, and no move: a tie
-        bins = np.nan_to_num(octaves * PER_OCTAVE, nan=0.0, posinf=BINS, neginf=0.0)
+        with np.errstate(divide="ignore"):
+            octaves = np.log2(lasts) - FIRST_OCTAVE
+        bins = np.nan_to_num(octaves * PER_OCTAVE, posinf=BINS, neginf=0.0)
         places = np.clip(bins, 0, BINS - 1).astype(np.int64)
         self.lasting += np.bincount(places, minlength=BINS)
         chosen = self._hold(start, rows, weights, known, room, lasts)
         rest = np.ones(n, np.bool_)
         rest[chosen] = False
-        np.minimum.at(self.room, labels[rest], room[rest])
+        np.minimum.at(self.room, known[0][rest], room[rest])
+
+    def _label(self, rows: Rows, weights: F64 | None, known: RowArrays) -> F32 | None:
+        """Label a block and add it, or what changes; return what was seen of its near rows, if so.
+
+        Rows whose bounds hold for long are not looked at.
+        """
+        passed, sketch, labels = self.passed, self.passed.sketch, known[0]
+        if sketch is None or passed.motion is None:
+            assign_moved(rows, passed.centers, None, known)
+            self.sums.add_labeled(rows, weights, labels)
+            return None
+        is_open = widen(passed.motion, passed.centers, known)
+        near = np.flatnonzero(is_open | ~(passed.lasting(known)[1] >= passed.far))
+        before = labels.copy()
+        seen = np.empty((len(rows), sketch.seen.shape[1]), np.float32)
+        seen[near] = sketch.see(rows, near)
+        sketch.assign(rows, near, seen, known)
+        moved = np.flatnonzero(labels != before)
+        self.sums.move(rows, weights, moved, before[moved], labels)
+        return seen
 
     def _ask_sketch(
-        self, sketch: Sketch, start: int, rows: Rows, labels: I32, room: F64, lasts: F64
-    ) -> None:
+        self, sketch: Sketch, start: int, rows: Rows, seen: F32 | None, labels: I32, room: F64,
+        lasts: F64,
+    ) -> None:  # fmt: skip
         """Add the rows of a block whose room does not last; it is asked where it tells more."""
         near = np.flatnonzero(~(lasts >= self.passed.far))  # NaN is not
         every = 1 if self.passed.share else SAMPLED
-        found = np.repeat(sketch.add(start, rows, near[::every], labels), every)[: len(near)]
+        some = near[::every]
+        there = sketch.see(rows, some) if seen is None else seen[some]
+        found = np.repeat(sketch.foresee(there, labels[some]), every)[: len(near)]
         is_asked = found > lasts[near]
         lasts[near] = np.maximum(lasts[near], found)
         room[near[is_asked]] = np.inf
         if self.passed.share:
-            sketch.labels[start + near[~is_asked]] = -1
+            sketch.seen[start + near] = there
+            sketch.labels[start + near] = np.where(is_asked, labels[near], -1)
 
     def _hold(
         self, start: int, rows: Rows, weights: F64 | None, known: RowArrays, room: F64, lasts: F64
@@ -204,7 +245,8 @@ class ActiveAccumulator:
         if self._arrays is not None and self.n_held:
             rows, mass, *known = (array[: self.n_held] for array in self._arrays[:5])
             weights = None if self.sums.weights is None else mass
-            held = (HeldRows(rows, weights, (known[0], known[1], known[2])),)
+            numbers = self._arrays[7][: self.n_held]
+            held = (HeldRows(rows, weights, (known[0], known[1], known[2]), numbers),)
             if self.passed.sketch is not None:
-                self.passed.sketch.labels[self._arrays[7][: self.n_held]] = -1
+                self.passed.sketch.labels[numbers] = -1
         return ActiveSums(self.sums.result(), held, self.room, self.lasting)

@@ -12,6 +12,7 @@ rounding errors of float32 too, and what they leave open is decided as in
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamkm.kernels.centers import CenterArrays, Centers
 from streamkm.kernels.compiled import ZERO, compiled, compiled_making
@@ -66,6 +67,13 @@ def assign_moved(rows: Rows, centers: Centers, motion: Motion | None, known: Row
         (motion is None, group_slots(n_clusters, n_groups)), (moved, before),
     )  # fmt: skip
     return moved[:n_moved], before[:n_moved], n_bad
+
+
+def widen(motion: Motion, centers: Centers, known: RowArrays) -> NDArray[np.bool_]:
+    """Widen the bounds of a block, in place; tell which rows they no longer hold for."""
+    width = group_slots(len(centers.exact), known[2].shape[1])
+    is_open = widened(False, motion.arrays, groups_of(centers.arrays, width), known)
+    return is_open[: len(known[0])] > 0
 
 
 @compiled_making

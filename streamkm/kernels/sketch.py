@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from streamkm.kernels.bounds import assign_moved, groups_of
 from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
-from streamkm.kernels.compiled import ZERO, compiled, compiled_making
+from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import group_slots, moves
 from streamkm.kernels.panels import make_scratch
 from streamkm.kernels.projection import AT_ONCE, FACTS, keep_rest, project
-from streamkm.kernels.settle import Grouping
+from streamkm.kernels.settle import Grouping, RowArrays
 from streamkm.kernels.shadows import look
 from streamkm.kernels.subspace import Shadow, ShadowArrays, Subspace, seen_moves
 from streamkm.kernels.tile import readable
@@ -27,6 +29,7 @@ from streamkm.typing import F32, F64, I32, I64, Rows
 
 UNSEEN_SHARE: Final = 0.4  # of a move: what may bring a center nearer beside what is seen of it
 ROUNDED: Final = 6.0  # slacks between two distances, doubled: so much of a gap is not told
+PART_ROWS: Final = 1 << 16  # that are asked together
 LEAST_SHARE: Final = 1e-3  # of the longest move: no center is taken to stand still
 
 
@@ -73,34 +76,64 @@ class Sketch:
             np.empty((n_rows, n_clusters + 1 + FACTS), np.float32),
         )
 
-    def add(self, start: int, rows: Rows, chosen: I64, labels: I32) -> F64:
-        """Add some rows of a block; return for how many passes each keeps its label, as it seems.
+    def see(self, rows: Rows, chosen: I64) -> F32:
+        """Return rows of a block in the span, those chosen."""
+        native, table = readable(rows)
+        seen = np.empty((len(chosen), self.seen.shape[1]), np.float32)
+        frame = self.centers.frame.arrays(rows.dtype)
+        _see_rows(native, chosen, table, frame, self.centers.arrays, self.shadow.arrays, seen)
+        return seen
+
+    def assign(self, rows: Rows, chosen: I64, seen: F32, known: RowArrays) -> None:
+        """Bring chosen rows of a block up to date, in place.
+
+        As `assign_moved`, but only rows that are not seen to be nearest to the center of their
+        label are measured.
 
         Parameters
         ----------
-        start
-            The number of the block's first row.
         rows, chosen
             The block, and which of its rows.
-        labels
-            Of all its rows.
+        seen
+            Of the block, what `see` returns of those.
+        known
+            Labels, upper bounds and lower bounds by group of the block.
         """
-        native, table = readable(rows)
-        seen = np.empty((len(chosen), self.seen.shape[1]), np.float32)
-        lasting = np.empty(len(chosen))
-        frame, mine = self.centers.frame.arrays(rows.dtype), labels[chosen]
-        _see_rows(native, chosen, table, frame, self.centers.arrays, self.shadow.arrays, seen)
-        _foresee(seen, mine, self.shadow.centers.exact, self.pull, self.steps, lasting)
-        if len(self.labels):
-            self.seen[start + chosen], self.labels[start + chosen] = seen, mine
+        some: RowArrays = (known[0][chosen], known[1][chosen], known[2][chosen])
+        is_open = self._is_open(self.shadow, some, seen[chosen])
+        which = np.flatnonzero(is_open)
+        part: RowArrays = (some[0][which], some[1][which], some[2][which])
+        assign_moved(rows[chosen[which]], self.centers, None, part)
+        for array, values, exact in zip(known, some, part, strict=True):
+            values[which] = exact
+            array[chosen] = values
+
+    def foresee(self, seen: F32, labels: I32) -> F64:
+        """Return for how many passes rows keep their labels, as it seems."""
+        lasting = np.empty(len(seen))
+        _foresee(seen, labels, self.shadow.centers.exact, self.pull, self.steps, lasting)
         return lasting
 
     def is_settled(self, centers: Centers) -> bool:
         """Return whether no row that is asked can have another label under these centers."""
         moved = moves(self.centers.exact, centers.exact, centers.frame)
         shadow = Shadow.of(self.shadow.subspace, centers, (self.shadow, moved))
-        width = group_slots(len(moved), 1)
-        return bool(_are_settled(self.labels, self.seen, shadow.arrays, width))
+        upper, lower = np.empty(PART_ROWS, np.float32), np.empty((PART_ROWS, 1), np.float32)
+        for start in range(0, len(self.labels), PART_ROWS):
+            part = slice(start, start + PART_ROWS)
+            labels, seen = self.labels[part], self.seen[part]
+            known = labels, upper[: len(labels)], lower[: len(labels)]
+            if (self._is_open(shadow, known, seen) & (labels >= 0)).any():
+                return False
+        return True
+
+    def _is_open(self, shadow: Shadow, known: RowArrays, seen: F32) -> NDArray[np.bool_]:
+        """Tell of which rows it is not seen that their own center is the nearest; fill bounds."""
+        labels, _, lower = known
+        is_open = np.zeros(len(labels), np.bool_)
+        width = group_slots(len(self.steps), lower.shape[1])
+        _look_at_block(known, seen, shadow.arrays, width, is_open)
+        return is_open
 
 
 @compiled_making
@@ -168,27 +201,23 @@ def _approach(
 
 
 @compiled_making
-def _are_settled(
-    labels: I32, seen: F32, shadow: ShadowArrays, group_width: int
-) -> bool:  # pragma: no cover - compiled
-    """Return whether every row with a label is nearer to its center than to any other may be."""
+def _look_at_block(
+    known: RowArrays, seen: F32, shadow: ShadowArrays, group_width: int, is_open: NDArray[np.bool_]
+) -> None:  # pragma: no cover - compiled
+    """Fill bounds by what is seen alone, and mark the rows that they do not hold for."""
+    labels, upper, lower = known
     scratch = make_scratch(shadow[1])
     step = len(scratch[0])
-    upper, lower = np.empty(step, np.float32), np.empty((step, 1), np.float32)
     limits, listed, placed = (
         np.empty(step, np.float32), np.empty(step, np.int64), np.empty(step, np.int64)
     )  # fmt: skip
-    grouping: Grouping = (np.zeros(len(shadow[3]), np.int32), group_width)
+    grouping: Grouping = (groups_of(shadow[1], group_width), group_width)
     for start in range(0, len(labels), step):
-        here = labels[start : start + step]
-        n = ZERO
-        for i in range(len(here)):
-            if here[i] >= 0:
-                listed[n], limits[n] = i, 0.0
-                upper[i], lower[i, 0] = LARGEST, 0.0
-                n += 1
-        known = (here, upper, lower)
-        part = seen[start : start + step]
-        if look(n, listed, limits, known, grouping, shadow, part, scratch, placed) > 0:
-            return False
-    return True
+        n = min(step, len(labels) - start)
+        for q in range(n):
+            listed[q], limits[q] = start + q, 0.0
+        upper[start : start + n] = LARGEST
+        lower[start : start + n] = 0.0
+        n_open = look(n, listed, limits, known, grouping, shadow, seen, scratch, placed)
+        for q in range(n_open):
+            is_open[listed[q]] = True
