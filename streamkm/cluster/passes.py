@@ -38,7 +38,8 @@ KEPT_SHARE = 4  # of the cache: what is kept of all rows, such as labels and bou
 SLOW_BYTES_S, SLOW_PRODUCTS_S = 50e6, 2e8  # a second: no machine is slower than this
 NARROW_FROM = 8 << 20  # bytes of all rows: what the cores may hold near them
 BRIEF_S = 3e-3  # of computing: threads would cost as much as they save
-QUICK_S = 0.1  # of computing: a graph would cost a share of it, and so would pieces of blocks
+QUICK_S = 0.1  # of a pass: a graph would cost a share of it, and so would pieces of blocks
+SHORT_S = 2.0  # of a pass: how far it is need not be told
 SUM_BYTES = 64  # a sum in flight: two float64, two int64, and as much again in merges
 
 
@@ -109,9 +110,10 @@ class Passes(Looking):
             if not in_memory and not hasattr(source, "read_groups"):
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
-        self._are_dealt = in_memory and executor.shares_memory and not out_width
+        self._in_memory = in_memory
+        self._are_dealt = executor.shares_memory and not out_width and not info.is_sequential
         self._hands: Hands | None = None
-        self._last: dict[Any, float] = {}  # for how long tasks computed: over all rows, over some
+        self._last: dict[Any, float] = {}  # seconds of tasks: over all rows, over some
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
         super().__init__(executor.limited(plan.n_workers))
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
@@ -232,9 +234,11 @@ class Passes(Looking):
         """Run a task over groups; what is quick without a graph, where that is the same."""
         runner, is_whole = self.executor, groups is self.groups
         last_s = self._last.get((task, is_whole), math.inf) if runner.shares_memory else math.inf
-        if self._are_dealt and is_whole and len(groups) > 1:
+        most_s = math.inf if self._in_memory else SHORT_S
+        if self._are_dealt and is_whole and len(groups) > 1 and last_s <= most_s:
             n_hands = 1 if last_s < BRIEF_S else runner.n_workers
-            groups = deal(self.groups, n_hands, DEALT if last_s > QUICK_S else 1)
+            n_pieces = DEALT if self._in_memory and last_s > QUICK_S else 1
+            groups = deal(self.groups, n_hands, n_pieces)
         result: PassResult
         if runner.shares_memory and len(groups) == 1:
             alone = SerialExecutor()
@@ -245,5 +249,6 @@ class Passes(Looking):
             result = self._hands.map_merge(task, groups, context, runner.listener)
         else:
             result = runner.map_merge(task, groups, context)
-        self._last[task, is_whole] = result.stats.compute_s
+        stats = result.stats
+        self._last[task, is_whole] = stats.read_s + stats.decode_s + stats.compute_s
         return result

@@ -16,6 +16,7 @@ from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
+from streamkm.kernels.kept_rows import KeptRows, groups_for
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.sketch import Sketch
@@ -172,9 +173,8 @@ def test_a_row_that_a_sketch_tells_of_keeps_its_label(seed, dtype, step, n_clust
     after = centers + 255.0 * step * rng.normal(size=centers.shape)
     changed = np.flatnonzero(labels != reference_labels(wide, after))
     sketch = Sketch.make(300, ready, before)
-    chosen = np.arange(300)
-    lasting = sketch.add(0, X, chosen, labels)
-    assert (lasting >= 0.0).all()
+    sketch.seen[:], sketch.labels[:] = sketch.see(X, np.arange(300)), labels
+    assert (sketch.foresee(sketch.seen, labels) >= 0.0).all()
     now = prepare(after, frame, order_neighbors(centers, WIDTH))
     if len(changed):
         assert not sketch.is_settled(now)
@@ -184,6 +184,42 @@ def test_a_row_that_a_sketch_tells_of_keeps_its_label(seed, dtype, step, n_clust
     if n_clusters > 1 and step <= 1e-3:
         sketch.labels[near] = -1  # of all others it can tell: they are not close
         assert sketch.is_settled(now)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["f4", "f8", "u1"]),
+    st.integers(2, 40),
+    st.floats(0, 1),
+)
+def test_labels_by_a_sketch_are_the_references_whatever_they_were(seed, dtype, n_clusters, share):
+    rng = np.random.default_rng(seed)
+    X = flat(rng, 300, 60, n_clusters).astype(dtype)
+    wide = X.astype("f8")
+    centers = wide[rng.choice(300, n_clusters, replace=False)]
+    centers[0] = centers[-1]  # ties
+    frame = Frame.about(wide.mean(axis=0), 256.0)
+    sketch = Sketch.make(0, prepare(centers, frame, order_neighbors(centers, WIDTH)), centers + 1.0)
+    chosen = np.flatnonzero(rng.random(300) < share)
+    before = rng.integers(n_clusters, size=300).astype(np.int32)
+    known = KeptRows.empty(300, np.arange(n_clusters), groups_for("auto", n_clusters, 60)).part(
+        0, 300
+    )
+    known[0][:], known[1][:], known[2][:] = before, 7.0, 3.0
+    seen = np.zeros((300, sketch.seen.shape[1]), np.float32)
+    seen[chosen] = sketch.see(X, chosen)
+    sketch.assign(X, chosen, seen, known)
+    expected = before.copy()
+    expected[chosen] = reference_labels(wide, centers)[chosen]
+    assert known[0].tolist() == expected.tolist()
+    apart = np.sqrt(((wide[:, None] - centers) ** 2).sum(axis=2)) * frame.scale
+    own = apart[np.arange(300), expected]
+    apart[np.arange(300), expected] = np.inf
+    assert (known[1] >= own)[chosen].all()
+    assert (known[2].min(axis=1) <= apart.min(axis=1))[chosen].all()
+    rest = np.delete(np.arange(300), chosen)
+    assert (known[1][rest] == 7.0).all()
+    assert (known[2][rest] == 3.0).all()
 
 
 def reference_labels(wide, centers):
