@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Final
 
 import numpy as np
 
+from streamkm.cluster.hold import Hold
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.tally import Tally, refuse_new_bad
 from streamkm.data.cache import CachedSource
-from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import LARGEST, prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
-    LABEL_BYTES,
     MOST_DIRECTIONS,
     SUBSPACE_BYTES,
     KeptPass,
@@ -32,7 +28,7 @@ from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.sketch import Sketch
 from streamkm.tasks import fit as tasks
-from streamkm.typing import F64, I64, Json, Rows
+from streamkm.typing import F64, Json
 
 SKETCH_SHARE: Final = 3  # of the memory: more would leave too few rows to hold
 FAR: Final = 3.0  # times as long as a hold may last, a row needs no sketch
@@ -70,7 +66,7 @@ class ActiveSet:
         self.cache_bytes = cached.budget_bytes
         self.room_bytes = self.cache_bytes + self.passes.keep_bytes
         self._before: F64 | None = None  # centers of the last pass of any kind
-        self._held: _Held | None = None
+        self._held: Hold | None = None
         self._sums: PartialSums | None = None
         self._estimate: tuple[float, float] | None = None  # iterations a hold lasts, at a pace
         self._kept: KeptRows | None = None  # of all rows, in those sums, where it is known
@@ -151,7 +147,7 @@ class ActiveSet:
         n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
-            self._held = _Held.of(part, centers, passed, self.passes.executor.n_workers)
+            self._held = Hold.of(part, centers, passed, self.passes.executor.n_workers)
         self._kept, self._kept_for = passed.kept, centers
         sums: PartialSums | None = merged([self._sums, whole] if passed.motion else [whole])
         assert sums is not None
@@ -174,6 +170,7 @@ class ActiveSet:
                 self.cached.budget_bytes = 0
                 self.tally.forget()
             else:
+                self._kept = None
                 self.cached.budget_bytes = self.cache_bytes
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
@@ -183,22 +180,22 @@ class ActiveSet:
         if self._sketch_bytes(len(centers), n_groups):
             n_rows = self.passes.source.shape[0]
             sketch = Sketch.make(n_rows if share else 0, ready, before)
-            kept = self._kept if self.passes.parted is None else None
-            if kept is None:
-                kept = KeptRows.empty(n_rows, order, n_groups)
-            elif self._kept_for is not None:
-                motion = motion_of(moves(self._kept_for, centers, frame), ready, n_groups)
+            if share and self.passes.parted is None:  # else sums are wanted whole, leg by leg
+                kept = self._kept or KeptRows.empty(n_rows, order, n_groups)
+                if self._kept is not None and self._kept_for is not None:
+                    motion = motion_of(moves(self._kept_for, centers, frame), ready, n_groups)
         far = FAR * max(lasts, 1.0)
         return ActivePass(ready, n_groups, pace, share, sketch, far, kept, motion)
 
     def _sketch_bytes(self, n_clusters: int, n_groups: int) -> int:
         """Return what a sketch and bounds of all rows take, and its code; 0 where there is none."""
-        row_bytes, plan = bytes_per_row(n_groups, n_clusters) + LABEL_BYTES, self.passes.plan
-        n_bytes = self.passes.source.shape[0] * row_bytes
+        n_rows, plan = self.passes.source.shape[0], self.passes.plan
         unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
         code_bytes = max(SUBSPACE_BYTES - unspent, 0)
-        fits = SKETCH_SHARE * n_bytes + code_bytes <= self.room_bytes
-        return n_bytes + code_bytes if fits and n_clusters <= MOST_DIRECTIONS else 0
+        sketch_bytes = n_rows * bytes_per_row(0, n_clusters)
+        fits = SKETCH_SHARE * sketch_bytes + code_bytes <= self.room_bytes
+        n_bytes = sketch_bytes + n_rows * bytes_per_row(n_groups) + code_bytes
+        return n_bytes if fits and n_clusters <= MOST_DIRECTIONS else 0
 
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape
@@ -221,51 +218,3 @@ def _pace(moved: F64) -> F64:
     others = np.where(moved == first, np.where((moved == first).sum() > 1, first, second), first)
     pace: F64 = (moved + others) * (1.0 + 2.0**-40)
     return pace
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Rows in memory, and what is known of the others since `centers`."""
-
-    centers: F64
-    room: F64
-    rows: _Pieces
-    weights: _Pieces | None
-    kept: KeptRows
-    groups: list[Ranges]
-    sketch: Sketch | None
-    numbers: I64
-
-    @classmethod
-    def of(cls, found: ActiveSums, centers: F64, passed: ActivePass, n_tasks: int) -> _Held:
-        parts = found.held
-        edges = [0, *accumulate(len(part.rows) for part in parts)]
-        labels, upper, lower = (np.concatenate([part.known[i] for part in parts]) for i in range(3))
-        order = passed.centers.slots[: len(centers)].astype(np.int64)
-        weights = [part.weights for part in parts if part.weights is not None]
-        blocks = [Block(a, b) for a, b in pairwise(edges)]
-        return cls(
-            centers,
-            found.room,
-            _Pieces([part.rows for part in parts], edges),
-            _Pieces(weights, edges) if weights else None,
-            KeptRows(labels, upper, lower, order),
-            share_out(blocks, min(n_tasks, len(blocks))),
-            passed.sketch,
-            np.concatenate([part.numbers for part in parts]),
-        )
-
-
-class _Pieces:
-    """Arrays one behind the other, read piece by piece; in memory, so there is no `info`."""
-
-    def __init__(self, arrays: Sequence[Rows], edges: Sequence[int]) -> None:
-        self.arrays, self.edges = arrays, edges
-        self.shape = (edges[-1], *arrays[0].shape[1:])
-        self.dtype = arrays[0].dtype
-
-    def read(self, start: int, stop: int) -> Rows:
-        """Return rows of one piece."""
-        piece = bisect_right(self.edges, start) - 1
-        begin = self.edges[piece]
-        return self.arrays[piece][start - begin : stop - begin]

@@ -1,10 +1,9 @@
 """Which rows may change soonest: chosen while all are read, held until the others may too.
 
-A full pass finds for every row how far centers may move before it can change: its
-lower bound on the distance to any other center less the upper bound on that to its own. Rows
-with the least room are held, as many as fit; the others are constant in all
-sums until the centers have moved by the least room among them. Or, where there is memory for a
-sketch of all rows, as long as it tells that none of the others can have changed.
+A full pass finds for every row how far centers may move before it can change: its lower bound on
+the distance to any other center less the upper bound on that to its own. Rows with the least room
+are held, as many as fit; the others are constant in all sums until the centers have moved by the
+least room among them. Or, with a sketch of all rows, as long as it tells that none has changed.
 """
 
 from __future__ import annotations
