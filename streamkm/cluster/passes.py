@@ -98,7 +98,8 @@ class Passes(Looking):
             held_bytes=held_bytes,
             data_bytes=n_rows * row_bytes,
         )
-        in_memory = isinstance(source, MemorySource)
+        self._in_memory = in_memory = isinstance(source, MemorySource)
+        self._has_graph = hasattr(source, "read_groups")  # of its own, of which a pass is a part
         self.source: RowSource = source
         self._rows = source
         self.keep_bytes = self.sent_bytes = 0
@@ -107,14 +108,17 @@ class Passes(Looking):
         self.most_s = n_rows * (row_bytes / SLOW_BYTES_S + model_values / SLOW_PRODUCTS_S)
         if executor.shares_memory:
             self.keep_bytes = plan.cache_bytes if in_memory else plan.cache_bytes // KEPT_SHARE
-            if not in_memory and not hasattr(source, "read_groups"):
+            if not in_memory and not self._has_graph:
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
-        self._in_memory = in_memory
-        self._are_dealt = executor.shares_memory and not out_width and not info.is_sequential
+        self._are_dealt = executor.shares_memory and not (
+            out_width or info.is_sequential or self._has_graph
+        )
         self._hands: Hands | None = None
         self._last: dict[Any, float] = {}  # seconds of tasks: over all rows, over some
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
+        if not in_memory and self.block_rows < info.natural_rows:
+            self._are_dealt = False  # what is read at once would be read by several
         super().__init__(executor.limited(plan.n_workers))
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
         self._data: FitData | None = None
@@ -233,7 +237,8 @@ class Passes(Looking):
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
         """Run a task over groups; what is quick without a graph, where that is the same."""
         runner, is_whole = self.executor, groups is self.groups
-        last_s = self._last.get((task, is_whole), math.inf) if runner.shares_memory else math.inf
+        is_here = runner.shares_memory and not self._has_graph
+        last_s = self._last.get((task, is_whole), math.inf) if is_here else math.inf
         most_s = math.inf if self._in_memory else SHORT_S
         if self._are_dealt and is_whole and len(groups) > 1 and last_s <= most_s:
             n_hands = 1 if last_s < BRIEF_S else runner.n_workers

@@ -29,6 +29,7 @@ from streamkm.typing import F32, F64, I32, I64, Rows
 
 UNSEEN_SHARE: Final = 0.4  # of a move: what may bring a center nearer beside what is seen of it
 ROUNDED: Final = 6.0  # slacks between two distances, doubled: so much of a gap is not told
+COPIED_BYTES: Final = 1 << 20  # of rows that are measured together
 PART_ROWS: Final = 1 << 16  # that are asked together
 LEAST_SHARE: Final = 1e-3  # of the longest move: no center is taken to stand still
 
@@ -102,10 +103,14 @@ class Sketch:
         some: RowArrays = (known[0][chosen], known[1][chosen], known[2][chosen])
         is_open = self._is_open(self.shadow, some, seen[chosen])
         which = np.flatnonzero(is_open)
-        part: RowArrays = (some[0][which], some[1][which], some[2][which])
-        assign_moved(rows[chosen[which]], self.centers, None, part)
-        for array, values, exact in zip(known, some, part, strict=True):
-            values[which] = exact
+        step = max(COPIED_BYTES // (rows.shape[1] * rows.itemsize), 1)
+        for begin in range(0, len(which), step):
+            few = which[begin : begin + step]
+            part: RowArrays = (some[0][few], some[1][few], some[2][few])
+            assign_moved(rows[chosen[few]], self.centers, None, part)
+            for values, exact in zip(some, part, strict=True):
+                values[few] = exact
+        for array, values in zip(known, some, strict=True):
             array[chosen] = values
 
     def foresee(self, seen: F32, labels: I32) -> F64:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from streamkm.runtime.base import C, M
 from streamkm.runtime.events import GroupDone
@@ -26,8 +26,11 @@ class Hands:
         """
         others = [self._pool.submit(fn, group, context) for group in groups[1:]]
         parts: list[M] = []
-        for i, group in enumerate(groups):
-            parts.append(others[i - 1].result() if i else fn(group, context))
-            if listener is not None:
-                listener(GroupDone(group.n_rows))
+        try:
+            for i, group in enumerate(groups):
+                parts.append(others[i - 1].result() if i else fn(group, context))
+                if listener is not None:
+                    listener(GroupDone(group.n_rows))
+        finally:
+            wait(others)  # none goes on with what the caller may close
         return type(parts[0]).merge_all(parts)

@@ -155,6 +155,41 @@ def test_a_sketch_reads_less_than_room_alone_would_have(tight, rng, monkeypatch)
     assert n_sketched < n_told
 
 
+@pytest.mark.parametrize("n_clusters", [10, 30])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_full_passes_that_go_on_from_what_is_kept_change_no_bit(
+    tight, rng, monkeypatch, n_clusters, is_weighted
+):
+    store = streamkm.convert(
+        flat(rng, 6000, 500, n_clusters).astype("f4"), "x.zarr", chunk_rows=700
+    )
+    start = store.read(0, n_clusters).astype("f8")
+    weights = rng.uniform(0.5, 3.0, 6000) if is_weighted else None
+    tight(0.4)
+    going_on, seen = [], []
+    see, label = Sketch.see, ActiveAccumulator._label
+
+    def spy(self, rows, mass, known):
+        found = label(self, rows, mass, known)
+        going_on.append(self.passed.motion is not None)
+        return found
+
+    def spy_see(self, rows, chosen):
+        seen.append(len(chosen) / len(rows))
+        return see(self, rows, chosen)
+
+    monkeypatch.setattr(ActiveAccumulator, "_label", spy)
+    monkeypatch.setattr(Sketch, "see", spy_see)
+
+    def fit(algorithm):
+        model = KMeans(n_clusters, init=start, tol=0, max_iter=100, algorithm=algorithm)
+        return bits(model.fit(store, sample_weight=weights))
+
+    assert fit("auto") == fit("lloyd")
+    assert sum(going_on) >= 9
+    assert min(seen) < 1.0
+
+
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from(["f4", "f8", "u1"]),

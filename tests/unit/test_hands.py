@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -59,3 +60,18 @@ def test_what_a_hand_raises_comes_out(which):
 
     with pytest.raises(OSError, match="the disk is gone"):
         Hands(2).map_merge(fail, [Unit(0, 1), Unit(1, 1)], None, None)
+
+
+def test_no_hand_goes_on_when_an_error_is_out():
+    done = []
+
+    def work(group, context):
+        if group.index == 0:
+            raise OSError("the disk is gone")
+        time.sleep(0.05)
+        done.append(group.index)
+        return Part(())
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        Hands(2).map_merge(work, [Unit(0, 1), Unit(1, 1)], None, None)
+    assert done == [1]
