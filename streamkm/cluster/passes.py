@@ -99,9 +99,7 @@ class Passes(Looking):
             data_bytes=n_rows * row_bytes,
         )
         self._in_memory = in_memory = isinstance(source, MemorySource)
-        self._has_graph = hasattr(source, "read_groups")  # of its own, of which a pass is a part
-        self.source: RowSource = source
-        self._rows = source
+        self.source = self._rows = source
         self.keep_bytes = self.sent_bytes = 0
         self.may_hold = True  # rows of its own; not where other models share the passes
         self.journal: Journal | None = None  # where a fit that was killed goes on within a pass
@@ -111,14 +109,10 @@ class Passes(Looking):
             if not in_memory and not self._has_graph:
                 self.source = CachedSource(source, plan.cache_bytes - self.keep_bytes)
         self.weights = weights
-        self._are_dealt = executor.shares_memory and not (
-            out_width or info.is_sequential or self._has_graph
-        )
         self._hands: Hands | None = None
         self._last: dict[Any, float] = {}  # seconds of tasks: over all rows, over some
         self.block_rows, self.groups = cut(source, plan, model_values, out_width)
-        if not in_memory and self.block_rows < info.natural_rows:
-            self._are_dealt = False  # what is read at once would be read by several
+        self._are_dealt = executor.shares_memory and not out_width and self._may_deal()
         super().__init__(executor.limited(plan.n_workers))
         self.labels: dict[int, I32] = {}  # of all rows, after the last pass of each model
         self._data: FitData | None = None
@@ -233,6 +227,18 @@ class Passes(Looking):
         """The journal, where passes over all rows can be parted and may last long enough for it."""
         is_long = self.journal is not None and self.most_s > self.journal.every_s
         return self.journal if is_long and isinstance(self.groups[-1], Group) else None
+
+    @property
+    def _has_graph(self) -> bool:
+        """Whether rows come by a graph of their own, of which a pass is then a part."""
+        return hasattr(self._rows, "read_groups")
+
+    def _may_deal(self) -> bool:
+        """Return whether any task may read any block."""
+        info = self._rows.info
+        if info.is_sequential or self._has_graph:
+            return False
+        return self._in_memory or self.block_rows >= info.natural_rows  # else read by several
 
     def work(self, task: Any, groups: Sequence[Any], context: Any) -> PassResult:
         """Run a task over groups; what is quick without a graph, where that is the same."""

@@ -7,7 +7,6 @@ at a time, so that they stay in cache.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +26,7 @@ LEAST_TILE: Final = 16
 FrameArrays = tuple[F64, float, ViewArrays, F32]
 
 
-@dataclass(frozen=True)  # without slots: what is cached needs room
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Where distances are measured from: (x - shift) * scale, of rows as a view shows them.
 
@@ -56,17 +55,15 @@ class Frame:
         Values and a shift that float32 holds exactly are subtracted in float32:
         that rounds once, as the conversion of the float64 difference does.
         """
-        is_single = dtype.itemsize <= 2 or dtype == np.float32
-        single = self._single if is_single else self._single[:0]
-        return self.shift, self.scale, self.view.arrays, single
-
-    @cached_property
-    def _single(self) -> F32:
-        """The shift in float32 where rows of few digits may be framed so, else nothing."""
         with np.errstate(over="ignore"):
             single = self.shift.astype(np.float32)
-        may_be = self.view.is_plain and 2.0**-100 < self.scale < 2.0**100
-        return single if may_be and np.array_equal(single, self.shift) else single[:0]
+        is_single = (
+            self.view.is_plain
+            and (dtype.itemsize <= 2 or dtype == np.float32)
+            and 2.0**-100 < self.scale < 2.0**100
+            and np.array_equal(single, self.shift)
+        )
+        return self.shift, self.scale, self.view.arrays, single if is_single else single[:0]
 
     @classmethod
     def about(cls, shift: F64, reach: float) -> Frame:

@@ -36,6 +36,14 @@ def flat(rng, n_rows, n_features, n_clusters=8):
     return np.clip(128 + 6 * spanned + 6 * noise, 0, 255).astype(np.uint8)
 
 
+def drawn(seed, dtype, n_clusters):
+    """The generator, 300 rows and the same in float64, and some of them as centers."""
+    rng = np.random.default_rng(seed)
+    X = flat(rng, 300, 40, n_clusters).astype(dtype)
+    wide = X.astype("f8")
+    return rng, X, wide, wide[rng.choice(300, n_clusters, replace=False)]
+
+
 DATA = {
     "blobs": blobs,
     "wide": lambda rng: blobs(rng, spread=4.0),
@@ -197,10 +205,7 @@ def test_full_passes_that_go_on_from_what_is_kept_change_no_bit(
     st.integers(1, 12),
 )
 def test_a_row_that_a_sketch_tells_of_keeps_its_label(seed, dtype, step, n_clusters):
-    rng = np.random.default_rng(seed)
-    X = flat(rng, 300, 40, n_clusters).astype(dtype)
-    wide = X.astype("f8")
-    centers = wide[rng.choice(300, n_clusters, replace=False)]
+    rng, X, wide, centers = drawn(seed, dtype, n_clusters)
     frame = Frame.about(wide.mean(axis=0), 255.0)
     before = centers + rng.normal(size=centers.shape)
     ready = prepare(centers, frame, order_neighbors(centers, WIDTH))
@@ -228,16 +233,13 @@ def test_a_row_that_a_sketch_tells_of_keeps_its_label(seed, dtype, step, n_clust
     st.floats(0, 1),
 )
 def test_labels_by_a_sketch_are_the_references_whatever_they_were(seed, dtype, n_clusters, share):
-    rng = np.random.default_rng(seed)
-    X = flat(rng, 300, 60, n_clusters).astype(dtype)
-    wide = X.astype("f8")
-    centers = wide[rng.choice(300, n_clusters, replace=False)]
+    rng, X, wide, centers = drawn(seed, dtype, n_clusters)
     centers[0] = centers[-1]  # ties
     frame = Frame.about(wide.mean(axis=0), 256.0)
     sketch = Sketch.make(0, prepare(centers, frame, order_neighbors(centers, WIDTH)), centers + 1.0)
     chosen = np.flatnonzero(rng.random(300) < share)
     before = rng.integers(n_clusters, size=300).astype(np.int32)
-    known = KeptRows.empty(300, np.arange(n_clusters), groups_for("auto", n_clusters, 60)).part(
+    known = KeptRows.empty(300, np.arange(n_clusters), groups_for("auto", n_clusters, 40)).part(
         0, 300
     )
     known[0][:], known[1][:], known[2][:] = before, 7.0, 3.0
