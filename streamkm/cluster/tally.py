@@ -14,7 +14,13 @@ from streamkm.errors import BadRowsError
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
-from streamkm.kernels.kept_rows import KeptPass, KeptRows, directions_for, fitting
+from streamkm.kernels.kept_rows import (
+    KeptPass,
+    KeptRows,
+    directions_for,
+    first_directions,
+    fitting,
+)
 from streamkm.kernels.kept_sums import KeptSums, merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import motion_of, moves
@@ -24,7 +30,8 @@ from streamkm.tasks import fit as tasks
 from streamkm.tasks.sent import SentPass
 from streamkm.typing import F64, I32, I64, Json
 
-RENEWED: Final = frozenset({3, 12})  # passes: centers move ever less
+SEEN_FROM: Final = 3  # of the passes: before, centers move too far
+GROWN_FROM: Final = 6  # of the passes: centers move ever less
 MOST_IN_VAIN: Final = 0.7  # of the looks in a subspace: more cost more than they save
 LEGS_SHARE: Final = 8  # of what is kept of all rows: their sums, leg by leg
 SUM_BYTES: Final = 16
@@ -161,10 +168,13 @@ class _Kept:
             self.rows = replace(self.rows, seen=None)
             self.subspace = None
         self.asked = self.in_vain = 0
-        n_directions = self.rows.n_directions
-        if n_directions and self.n_passes in RENEWED:
-            self.subspace = Subspace.near(prepare(centers, frame), n_directions)
+        n_first, n_last = first_directions(*centers.shape), self.rows.n_directions
+        if n_last and self.n_passes == SEEN_FROM:
+            self.subspace = Subspace.near(prepare(centers, frame), n_first)
             self.rows.unsee()
+        may_grow = self.n_passes == GROWN_FROM and n_first < n_last
+        if may_grow and self.subspace is not None and before is not None:
+            self.subspace = self.subspace.grown(prepare(centers, frame), before, n_last)
         passed = KeptPass.over(self.rows, centers, before, frame, self.subspace, self.shadow)
         self.shadow = passed.shadow
         return passed

@@ -15,6 +15,7 @@ from streamkm.kernels.update import writable
 from streamkm.typing import F32, F64, I32, I64
 
 LARGEST: Final = np.float32(3.4e38)
+TURNED: Final = 64  # features whose scores are laid out together
 
 # What compiled code takes of `Centers`: exact, scores, norms, max_norm, panels, panel_norms, slots.
 CenterArrays = tuple[F64, F32, F32, float, F32, F32, I32]
@@ -101,7 +102,9 @@ def _frame_centers(
             framed[j] = (exact[k, j] - shift[j]) * scale
             scores[k, j] = np.float32(-2.0 * framed[j])
         squares[k] = dot(framed, framed)
-    for slot in range(n_clusters):
-        panel, row = panels[slot // WIDTH], scores[slots[slot]]
-        for j in range(n_features):
-            panel[j, slot % WIDTH] = row[j]
+    for begin in range(0, n_features, TURNED):  # so few that what is written stays in L1
+        end = min(begin + TURNED, n_features)
+        for slot in range(n_clusters):
+            panel, row = panels[slot // WIDTH, begin:end], scores[slots[slot], begin:end]
+            for j in range(end - begin):
+                panel[j, slot % WIDTH] = row[j]

@@ -57,11 +57,12 @@ class ExactSum:
     @classmethod
     def merge_all(cls, parts: Sequence[ExactSum]) -> ExactSum:
         """Add sums that share a grid."""
-        first = parts[0]
-        limbs = first.limbs.copy()
-        for part in parts[1:]:
+        first, *others = parts
+        for part in others:
             if not np.array_equal(part.exponents, first.exponents):
                 raise ValueError("sums on different grids cannot be merged")
+        limbs = first.limbs + others[0].limbs if others else first.limbs.copy()
+        for part in others[1:]:
             limbs += part.limbs
         return cls(_carry(limbs), first.exponents)
 

@@ -15,7 +15,7 @@ from streamkm.kernels.centers import Centers, prepare
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.motion import Motion, group_count, motion_of, moves
-from streamkm.kernels.projection import FACTS, UNSEEN
+from streamkm.kernels.projection import FACTS
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.settle import RowArrays
 from streamkm.kernels.subspace import Shadow, Subspace
@@ -28,6 +28,7 @@ MOST_GROUPS: Final = 64
 LEAST_FEATURES: Final = 256
 LEAST_NARROWING: Final = 4  # features to a direction, else projecting a row saves too little
 MOST_DIRECTIONS: Final = 47  # 48 coordinates: three panels, a cache line each
+MOST_GROWTH: Final = 16  # directions later: what a look costs grows with them
 SUBSPACE_BYTES: Final = 100 << 20  # for the code that looks there, in a process that compiles it
 DIRECTION_BYTES: Final = 24  # of a number in float64 and float32, while they are renewed
 LEAST_PRODUCTS: Final = 128  # features times panels of a group: less work is not worth a bound
@@ -79,13 +80,13 @@ class KeptRows:
 
     @property
     def n_directions(self) -> int:
-        """Directions of the subspace in which rows are seen; 0 where they are not."""
+        """Directions to which the subspace may grow where rows are seen; 0 where they are not."""
         return 0 if self.seen is None else int(self.seen.shape[1]) - 1 - FACTS
 
     def unsee(self) -> None:
         """Take it that no row was projected yet."""
         if self.seen is not None:
-            self.seen[:, -1] = UNSEEN
+            self.seen[:, -FACTS] = 0.0
 
     @property
     def n_groups(self) -> int:
@@ -104,19 +105,27 @@ def bytes_per_row(n_groups: int, n_directions: int = 0) -> int:
 
 
 def directions_for(algorithm: str, shape: tuple[int, int], n_rows: int, room: int) -> int:
-    """Return in how many directions rows are seen: as many as there are centers, 47 at most.
+    """Return in how many directions rows are seen at last; see `first_directions`.
 
     None but for "auto", where rows have so few features that it saves little, and where
     they and all bounds do not fit in `room` bytes for all rows.
     """
     n_clusters, n_features = shape
-    n_directions = min(n_clusters, n_features // LEAST_NARROWING - 1, MOST_DIRECTIONS)
+    n_directions = first_directions(*shape)
+    if n_clusters <= MOST_DIRECTIONS:  # a look at more centers costs more than it tells
+        growth = min(n_clusters, MOST_GROWTH)
+        n_directions = min(n_directions + growth, n_features // LEAST_NARROWING - 1)
     if algorithm != "auto" or n_features < LEAST_FEATURES or n_clusters < 2:
         return 0
     n_groups = groups_for(algorithm, n_clusters, n_features)
     needed = n_rows * bytes_per_row(n_groups, n_directions) + SUBSPACE_BYTES
     needed += DIRECTION_BYTES * n_directions * n_features
     return n_directions if needed <= room else 0
+
+
+def first_directions(n_clusters: int, n_features: int) -> int:
+    """Return how many directions a subspace has at first: as many as centers, 47 at most."""
+    return min(n_clusters, n_features // LEAST_NARROWING - 1, MOST_DIRECTIONS)
 
 
 def groups_for(algorithm: str, n_clusters: int, n_features: int) -> int:
@@ -181,15 +190,17 @@ class KeptPass:
         cls, rows: KeptRows, centers: F64, before: F64 | None, frame: Frame,
         subspace: Subspace | None = None, last: Shadow | None = None,
     ) -> KeptPass:  # fmt: skip
-        """Return the pass with `centers` after the one with those `before`."""
+        """Return the pass with `centers` after the one with those `before`.
+
+        `last` is the shadow of that one, None where it was not in what the subspace grew from.
+        """
         ready = prepare(centers, frame, rows.order)
         moved = None if before is None or not rows.n_groups else moves(before, centers, frame)
         shadow, nearer, motion = None, None, None
         if subspace is not None:
-            is_same = last is not None and last.subspace is subspace
-            since = (last, moved) if last is not None and moved is not None and is_same else None
+            since = (last, moved) if last is not None and moved is not None else None
             shadow = Shadow.of(subspace, ready, since)
-            nearer = shadow.centers, shadow.slack
+            nearer = shadow.last.centers, shadow.last.slack
         if moved is not None:
             motion = motion_of(moved, ready, rows.n_groups, nearer)
         return cls(rows, ready, motion, shadow)

@@ -16,7 +16,7 @@ from streamkm.kernels.panels import Scratch, row_address, score_panels
 from streamkm.kernels.projection import far_from, score_within
 from streamkm.kernels.scores import score_panel
 from streamkm.kernels.settle import Found, Grouping, RowArrays
-from streamkm.kernels.subspace import ShadowArrays
+from streamkm.kernels.subspace import LevelArrays
 from streamkm.kernels.tile import see_tile
 from streamkm.typing import F32, I64, Rows
 
@@ -26,7 +26,7 @@ MANY: Final = 4  # where more than one in so many centers may be nearer, all are
 @compiled
 def measure_near(
     numbers: I64, m: int, centers: CenterArrays, grouping: Grouping, known: RowArrays,
-    shadow: ShadowArrays, seen: F32, found: Found, farthest: F32, scratch: Scratch, scores: F32,
+    level: LevelArrays, seen: F32, found: Found, farthest: F32, scratch: Scratch, scores: F32,
     listed: I64,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Score the kept rows of a tile against all centers that may be nearer than their own.
@@ -49,7 +49,7 @@ def measure_near(
             if old[q] >= 0 and lower[i, group] > upper[i]:
                 continue
             if old[q] < 0 or not _measure_row(
-                q, framed[q], group, panels, centers, grouping, known[1][i], lower[i], shadow,
+                q, framed[q], group, panels, centers, grouping, known[1][i], lower[i], level,
                 seen[i], found, farthest, scores,
             ):  # fmt: skip
                 listed[n] = q
@@ -66,12 +66,12 @@ def measure_near(
 @compiled
 def _measure_row(
     q: int, x: F32, group: int, panels: tuple[int, int], centers: CenterArrays, grouping: Grouping,
-    upper: np.float32, lower: F32, shadow: ShadowArrays, seen: F32, found: Found, farthest: F32,
+    upper: np.float32, lower: F32, level: LevelArrays, seen: F32, found: Found, farthest: F32,
     scores: F32,
 ) -> bool:  # pragma: no cover - compiled  # fmt: skip
     """Score a row against a group; return whether it was, since few centers may be nearer."""
     doubled, norms, slots = centers[1], centers[2], centers[6]
-    _, far, slack, _ = shadow
+    far, slack, _ = level
     line = reach_line(far[0].shape[1], far[3])
     most, own = score_within(seen, upper, line, slack), found[1][q]
     width = far[4].shape[2]
@@ -112,7 +112,7 @@ def _measure_row(
 @compiled
 def decide_near(
     rows: Rows, numbers: I64, m: int, table: F32 | None, frame: FrameArrays, centers: CenterArrays,
-    shadow: ShadowArrays, seen: F32, known: RowArrays, found: Found, scratch: Scratch,
+    level: LevelArrays, seen: F32, known: RowArrays, found: Found, scratch: Scratch,
     panel_scores: F32,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Decide in float64 where the nearest center is not far enough ahead.
@@ -120,7 +120,7 @@ def decide_near(
     As `settle.decide_close`; only centers that may be as near as the old one are scored.
     """
     exact, doubled, norms, max_norm, _, _, slots = centers
-    _, far, slack, _ = shadow
+    far, slack, _ = level
     kept, old, label, ahead = found[0], found[1], found[3], found[4]
     framed, squares, scores, wide = scratch[0], scratch[1], scratch[5], scratch[6]
     slope, flat = error_slope(exact.shape[1], max_norm)

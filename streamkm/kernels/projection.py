@@ -10,53 +10,67 @@ from streamkm.kernels.assign import UNIT
 from streamkm.kernels.centers import LARGEST
 from streamkm.kernels.compiled import compiled, compiled_reordered
 from streamkm.kernels.distance_bounds import DOWN, below
+from streamkm.kernels.frame import square_of
 from streamkm.typing import F32, F64, I64
 
 PIECE: Final = 256  # features whose products are added in float32 before they go to float64
-AT_ONCE: Final = 4  # rows that are projected together, on two directions at a time
+AT_ONCE: Final = 16  # rows for which a piece of two directions is read once
+FOUR: Final = 4  # rows and two directions: as many sums as stay in registers
 
-# Behind the coordinates of a row: a bound on the length of what cannot be seen of the way to its
-# center, less the center's drift; the squared length of the coordinates; and their slack.
-FACTS: Final = 3
-UNSEEN: Final = np.float32(-1.0)  # slack of a row that was not projected yet
+# Behind the coordinates of a row: to how many directions it was projected, 0 before it is; a bound
+# on the length of what cannot be seen of the way to its center, less the center's drift; the
+# squared length of the coordinates; and their slack.
+FACTS: Final = 4
 
 
 @compiled
 def project(
-    framed: F32, four: I64, directions: F32, seen: F32, numbers: I64, sums: F64
-) -> None:  # pragma: no cover - compiled
-    """Fill what is kept of four framed rows: their coordinates, and their FACTS.
+    framed: F32, chosen: I64, n: int, n_before: int, directions: F32, seen: F32, numbers: I64,
+    sums: F64,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Fill what is kept of framed rows: their coordinates, the length of the rest, their FACTS.
 
     Parameters
     ----------
-    framed, four
-        A tile, and which of its rows; a row may be there several times.
+    framed, chosen, n
+        A tile, and which of its rows, shape (AT_ONCE,); how many they are.
+    n_before
+        To how many directions they were projected before.
     directions
-        In float32, an even number.
+        In float32, and zeros behind the last.
     seen, numbers
         What is kept of all rows, and the number of each row of the tile.
     sums
         Scratch, shape (AT_ONCE, len(directions)).
     """
-    n_features, n_directions = directions.shape[1], seen.shape[1] - 1 - FACTS
+    n_features, n_directions = directions.shape[1], len(directions) - 1
+    chosen[n:] = chosen[0]
     sums[:] = 0.0
     for start in range(0, n_features, PIECE):
-        for k in range(0, len(directions), 2):
-            _add_dots(framed, four, directions, k, start, min(start + PIECE, n_features), sums)
-    for r in range(AT_ONCE):
-        square = _square_of(framed[four[r], :n_features])
-        _finish(sums[r], n_directions, square, seen[numbers[four[r]]])
+        stop = min(start + PIECE, n_features)
+        for k in range(n_before, n_directions, 2):
+            for first in range(0, n, FOUR):
+                _add_dots(framed, chosen, first, directions, k, start, stop, sums)
+    for r in range(n):
+        square = 0.0
+        for start in range(0, n_features, PIECE):
+            stop = min(start + PIECE, n_features)
+            square += np.float64(square_of(framed[chosen[r], start:stop]))
+        out = seen[numbers[chosen[r]]]
+        for k in range(n_before, n_directions):
+            out[k] = sums[r, k]
+        _finish(n_directions, square, out)
 
 
 @compiled_reordered
 def _add_dots(
-    framed: F32, four: I64, directions: F32, k: int, start: int, stop: int, sums: F64
+    framed: F32, chosen: I64, first: int, directions: F32, k: int, start: int, stop: int, sums: F64
 ) -> None:  # pragma: no cover - compiled
-    """Add the products of four rows with directions k and k + 1 over some features."""
+    """Add the products of FOUR rows with directions k and k + 1 over some features."""
     # Counted from zero, so that no index may be negative: the loop becomes one of vectors.
     w, v = directions[k, start:stop], directions[k + 1, start:stop]
-    x, y = framed[four[0], start:stop], framed[four[1], start:stop]
-    z, u = framed[four[2], start:stop], framed[four[3], start:stop]
+    x, y = framed[chosen[first], start:stop], framed[chosen[first + 1], start:stop]
+    z, u = framed[chosen[first + 2], start:stop], framed[chosen[first + 3], start:stop]
     a = b = c = d = e = f = g = h = np.float32(0.0)
     for j in range(len(w)):
         a += x[j] * w[j]
@@ -67,47 +81,36 @@ def _add_dots(
         f += z[j] * v[j]
         g += u[j] * w[j]
         h += u[j] * v[j]
-    sums[0, k] += a
-    sums[0, k + 1] += b
-    sums[1, k] += c
-    sums[1, k + 1] += d
-    sums[2, k] += e
-    sums[2, k + 1] += f
-    sums[3, k] += g
-    sums[3, k + 1] += h
-
-
-@compiled_reordered
-def _square_of(x: F32) -> float:  # pragma: no cover - compiled
-    """Squared length in float64."""
-    total = 0.0
-    for j in range(len(x)):
-        total += np.float64(x[j]) * np.float64(x[j])
-    return total
+    sums[first, k] += a
+    sums[first, k + 1] += b
+    sums[first + 1, k] += c
+    sums[first + 1, k + 1] += d
+    sums[first + 2, k] += e
+    sums[first + 2, k + 1] += f
+    sums[first + 3, k] += g
+    sums[first + 3, k + 1] += h
 
 
 @compiled
-def _finish(
-    sums: F64, n_directions: int, square: float, out: F32
-) -> None:  # pragma: no cover - compiled
-    """Write a row's coordinates, the length of the rest, and the FACTS.
+def _finish(n_directions: int, square: float, out: F32) -> None:  # pragma: no cover - compiled
+    """Write the length of what is left beside a row's coordinates, and its FACTS.
 
     Products are added in float32 within a piece, so that the error of a
-    coordinate is at most (PIECE + 4) units of the row's length; four units more are
-    for the rounding of directions, row and result.
+    coordinate is at most (PIECE + 4) units of the row's length, and that of its square (PIECE + 4)
+    units of it; four units more are for the rounding of directions, row and result.
     """
     inside = 0.0
     for k in range(n_directions):
-        out[k] = sums[k]
         inside += np.float64(out[k]) * np.float64(out[k])
     size = np.sqrt(square)
     error = UNIT * (PIECE + 8) * np.sqrt(np.float64(n_directions)) * size
     rest = max(square - inside, 0.0)
-    doubt = 2.1 * np.sqrt(inside) * error + error * error + 8.0 * UNIT * square
+    doubt = 2.1 * np.sqrt(inside) * error + error * error + UNIT * (PIECE + 8) * square
     # |sqrt(a) - sqrt(b)| is |a - b| / (sqrt(a) + sqrt(b)), and at most sqrt(|a - b|).
     blur = doubt / np.sqrt(rest) if rest > doubt else np.sqrt(doubt)
     out[n_directions] = np.sqrt(rest)
     last = np.float64(out[n_directions])
+    out[-4] = n_directions
     out[-3] = LARGEST
     out[-2] = inside + last * last
     out[-1] = 1.01 * (error + blur + 4.0 * UNIT * size) + 1e-30

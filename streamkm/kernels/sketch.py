@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from streamkm.kernels.bounds import assign_moved, groups_of
 from streamkm.kernels.centers import LARGEST, CenterArrays, Centers
-from streamkm.kernels.compiled import compiled, compiled_making
+from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import group_slots, moves
 from streamkm.kernels.panels import make_scratch
 from streamkm.kernels.projection import AT_ONCE, FACTS, keep_rest, project
 from streamkm.kernels.settle import Grouping, RowArrays
 from streamkm.kernels.shadows import look
-from streamkm.kernels.subspace import Shadow, ShadowArrays, Subspace, seen_moves
+from streamkm.kernels.subspace import LevelArrays, Shadow, Subspace, seen_moves
 from streamkm.kernels.tile import readable
 from streamkm.typing import F32, F64, I32, I64, Rows
 
@@ -81,8 +81,11 @@ class Sketch:
         """Return rows of a block in the span, those chosen."""
         native, table = readable(rows)
         seen = np.empty((len(chosen), self.seen.shape[1]), np.float32)
-        frame = self.centers.frame.arrays(rows.dtype)
-        _see_rows(native, chosen, table, frame, self.centers.arrays, self.shadow.arrays, seen)
+        frame, shadow = self.centers.frame.arrays(rows.dtype), self.shadow
+        _see_rows(
+            native, chosen, table, frame, self.centers.arrays, shadow.subspace.single,
+            shadow.last.slack, seen,
+        )  # fmt: skip
         return seen
 
     def assign(self, rows: Rows, chosen: I64, seen: F32, known: RowArrays) -> None:
@@ -116,7 +119,7 @@ class Sketch:
     def foresee(self, seen: F32, labels: I32) -> F64:
         """Return for how many passes rows keep their labels, as it seems."""
         lasting = np.empty(len(seen))
-        _foresee(seen, labels, self.shadow.centers.exact, self.pull, self.steps, lasting)
+        _foresee(seen, labels, self.shadow.last.centers.exact, self.pull, self.steps, lasting)
         return lasting
 
     def is_settled(self, centers: Centers) -> bool:
@@ -137,29 +140,29 @@ class Sketch:
         labels, _, lower = known
         is_open = np.zeros(len(labels), np.bool_)
         width = group_slots(len(self.steps), lower.shape[1])
-        _look_at_block(known, seen, shadow.arrays, width, is_open)
+        _look_at_block(known, seen, shadow.last.arrays, width, is_open)
         return is_open
 
 
 @compiled_making
 def _see_rows(
     rows: Rows, chosen: I64, table: F32 | None, frame: FrameArrays, centers: CenterArrays,
-    shadow: ShadowArrays, seen: F32,
+    directions: F32, slack: float, seen: F32,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Frame rows of a block, project them, and keep what is not seen of the way to a center."""
-    directions, _, slack, _ = shadow
     scratch = make_scratch(centers)
     framed, step = scratch[0], len(scratch[0])
-    four, sums = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(directions)))
+    few, sums = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(directions)))
     places = np.arange(len(chosen))
     for start in range(0, len(chosen), step):
         numbers = chosen[start : start + step]
         n = len(numbers)
         frame_rows(rows, numbers, table, frame, scratch[6], framed, scratch[1])
         for first in range(0, n, AT_ONCE):
-            for r in range(AT_ONCE):
-                four[r] = min(first + r, n - 1)
-            project(framed, four, directions, seen, places[start : start + n], sums)
+            m = min(AT_ONCE, n - first)
+            for r in range(m):
+                few[r] = first + r
+            project(framed, few, m, ZERO, directions, seen, places[start : start + n], sums)
     for i in range(len(seen)):
         keep_rest(seen[i], slack)
 
@@ -207,22 +210,22 @@ def _approach(
 
 @compiled_making
 def _look_at_block(
-    known: RowArrays, seen: F32, shadow: ShadowArrays, group_width: int, is_open: NDArray[np.bool_]
+    known: RowArrays, seen: F32, level: LevelArrays, group_width: int, is_open: NDArray[np.bool_]
 ) -> None:  # pragma: no cover - compiled
     """Fill bounds by what is seen alone, and mark the rows that they do not hold for."""
     labels, upper, lower = known
-    scratch = make_scratch(shadow[1])
+    scratch = make_scratch(level[0])
     step = len(scratch[0])
     limits, listed, placed = (
         np.empty(step, np.float32), np.empty(step, np.int64), np.empty(step, np.int64)
     )  # fmt: skip
-    grouping: Grouping = (groups_of(shadow[1], group_width), group_width)
+    grouping: Grouping = (groups_of(level[0], group_width), group_width)
     for start in range(0, len(labels), step):
         n = min(step, len(labels) - start)
         for q in range(n):
             listed[q], limits[q] = start + q, 0.0
         upper[start : start + n] = LARGEST
         lower[start : start + n] = 0.0
-        n_open = look(n, listed, limits, known, grouping, shadow, seen, scratch, placed)
+        n_open = look(n, listed, limits, known, grouping, level, seen, scratch, placed)
         for q in range(n_open):
             is_open[listed[q]] = True

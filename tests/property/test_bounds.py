@@ -26,6 +26,7 @@ from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.motion import group_count, group_slots, motion_of, moves
 from streamkm.kernels.panels import make_scratch, score_panels
 from streamkm.kernels.projection import (
+    AT_ONCE,
     FACTS,
     far_from,
     keep_unseen,
@@ -171,11 +172,14 @@ def test_bounds_hold_where_rows_are_seen_in_a_subspace(
     frame, before, shadow, subspace = frame_of(X), None, None, None
     n_groups = group_count(n_clusters, most_groups)
     n_directions = min(n_directions, n_clusters, n_features)
-    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), n_groups, n_directions)
+    n_last = n_directions + int(rng.integers(0, 20))
+    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), n_groups, n_last)
     for step, centers in enumerate(walk(X, n_clusters, rng, 8)):
-        if step in (1, 4):
+        if step == 1:
             subspace = Subspace.near(prepare(centers, frame), n_directions)
             kept.unsee()
+        if step == 4 and n_last > n_directions:
+            subspace = subspace.grown(prepare(centers, frame), before, n_last)
         passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
         check_labels(X, passed)
         shadow, before = passed.shadow, centers
@@ -206,40 +210,48 @@ def test_moves_too_small_to_be_squared_are_moves():
     )
 
 
-@given(seeds, st.integers(2, 40), any_width, st.integers(1, 47))
-def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_directions):
+@given(seeds, st.integers(2, 40), any_width, st.integers(1, 47), st.booleans())
+def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_directions, grows):
     """By the five lines of NumPy: a projection, and the length of what it leaves."""
     rng = np.random.default_rng(seed)
     X = (rng.normal(size=(60, n_features)) * 10.0 ** rng.integers(-2, 3)).astype("f4")
     frame, centers = frame_of(X), X[rng.choice(60, n_clusters, replace=False)].astype("f8")
     ready = prepare(centers, frame)
-    shadow = Shadow.of(Subspace.near(ready, min(n_directions, n_features)), ready, None)
-    W = shadow.subspace.directions
+    subspace = Subspace.near(ready, min(n_directions, n_features))
+    n_first = len(subspace.directions) if grows else 0
+    if grows:
+        before = centers + rng.normal(size=centers.shape) * np.abs(centers)
+        subspace = subspace.grown(ready, before, n_first + int(rng.integers(1, 20)))
+    shadow = Shadow.of(subspace, ready, None)
+    W = subspace.directions
     framed = (X.astype("f8") - frame.shift) * frame.scale
     inside = framed @ W.T
     rest = np.linalg.norm(framed - inside @ W, axis=1)
     seen = np.empty((60, len(W) + 1 + FACTS), np.float32)
     tile, numbers = framed.astype("f4"), np.arange(60)
-    for first in range(0, 60, 4):
-        four = np.arange(first, first + 4)
-        project(
-            tile, four, shadow.subspace.single, seen, numbers, np.empty((4, len(W) + len(W) % 2))
-        )
-    there = shadow.centers.exact
+    sums = np.empty((AT_ONCE, len(W) + 1))
+    for first in range(0, 60, 15):  # to some of the directions, then to the others
+        chosen = np.arange(first, first + AT_ONCE)
+        if grows:
+            some = np.vstack([subspace.single[:n_first], np.zeros((1, n_features), "f4")])
+            project(tile, chosen, 15, 0, some, seen, numbers, np.empty((AT_ONCE, n_first + 1)))
+        project(tile, chosen, 15, n_first, subspace.single, seen, numbers, sums)
+    assert (seen[:, -FACTS] == len(W)).all()
+    there, slack = shadow.last.centers.exact, shadow.last.slack
     errors = np.linalg.norm(seen[:, : len(W) + 1] - np.column_stack([inside, rest]), axis=1)
     assert (errors <= seen[:, -1]).all()
-    line = reach_line(there.shape[1], shadow.centers.max_norm)
+    line = reach_line(there.shape[1], shadow.last.centers.max_norm)
     for i in range(60):
-        score = score_row_of(seen[i, : there.shape[1]], shadow.centers)
+        score = score_row_of(seen[i, : there.shape[1]], shadow.last.centers)
         for k in range(n_clusters):
             distance = np.linalg.norm(X[i] - centers[k]) * frame.scale
-            assert far_from(seen[i], score[k], line, shadow.slack) <= distance
-            if far_from(seen[i], score[k], line, shadow.slack) > 0.0:
-                assert score[k] > score_within(seen[i], np.float32(0), line, shadow.slack)
+            assert far_from(seen[i], score[k], line, slack) <= distance
+            if far_from(seen[i], score[k], line, slack) > 0.0:
+                assert score[k] > score_within(seen[i], np.float32(0), line, slack)
             above = np.nextafter(np.float32(distance), np.float32(np.inf))
-            assert score[k] <= score_within(seen[i], above, line, shadow.slack)
-            keep_unseen(seen[i], there[k], above, shadow.slack, 0.0)
-            assert near_from(seen[i], there[k], shadow.slack, 0.0) >= distance
+            assert score[k] <= score_within(seen[i], above, line, slack)
+            keep_unseen(seen[i], there[k], above, slack, 0.0)
+            assert near_from(seen[i], there[k], slack, 0.0) >= distance
 
 
 @given(seeds, st.integers(1, 60), st.integers(1, 60), st.integers(1, 47))
@@ -251,9 +263,15 @@ def test_directions_are_orthonormal_or_none(seed, n_clusters, n_features, n_dire
     )
     centers[rng.random(n_clusters) < 0.2] = centers[0]
     centers[rng.random(n_clusters) < 0.1] = 0.0
-    W = Subspace.near(prepare(centers, Frame(np.zeros(n_features), 1.0)), n_directions).directions
-    is_one = W.any(axis=1)
-    np.testing.assert_allclose(W @ W.T, np.diag(is_one.astype(float)), atol=1e-12)
+    ready = prepare(centers, Frame(np.zeros(n_features), 1.0))
+    subspace = Subspace.near(ready, n_directions)
+    before = np.where(rng.random((n_clusters, 1)) < 0.5, centers, rng.normal(size=centers.shape))
+    grown = subspace.grown(ready, before, n_directions + 7)
+    assert grown.sizes == (n_directions, n_directions + 7)
+    np.testing.assert_array_equal(grown.directions[:n_directions], subspace.directions)
+    for W in (subspace.directions, grown.directions):
+        is_one = W.any(axis=1)
+        np.testing.assert_allclose(W @ W.T, np.diag(is_one.astype(float)), atol=1e-12)
 
 
 def score_row_of(seen, centers):
@@ -274,7 +292,7 @@ def test_most_rows_keep_their_label_without_a_look_at_their_values(rng):
     kept.unsee()
     far = replace(motion_of(np.full(30, 1e3), ready, 1), half=np.zeros(30, "f4"))  # no bound holds
     assign_seen(X, ready, far, known, shadow, kept.seen)
-    assert (kept.seen[:, -1] >= 0).all()
+    assert (kept.seen[:, -FACTS] == 30).all()
     _, (asked, in_vain) = assign_seen(np.full_like(X, np.nan), ready, far, known, shadow, kept.seen)
     assert (asked, in_vain) == (3000, (known[0] != expected).sum())
     assert (known[0] == expected).mean() > 0.9
@@ -428,8 +446,11 @@ def test_a_subspace_that_tells_no_rows_apart_is_given_up(has_shape, rng, monkeyp
 
 
 def test_the_directions_follow_the_shape_and_the_room():
-    assert directions_for("auto", (10, 784), 1000, 10**9) == 10
-    assert directions_for("auto", (64, 784), 1000, 10**9) == 47
+    assert directions_for("auto", (3, 784), 1000, 10**9) == 3 + 3
+    assert directions_for("auto", (20, 784), 1000, 10**9) == 20 + 16
+    assert directions_for("auto", (64, 784), 1000, 10**9) == 47  # looking at more costs more
+    assert directions_for("auto", (40, 256), 1000, 10**9) == 40 + 16
+    assert directions_for("auto", (47, 256), 1000, 10**9) == 63  # a quarter of the features
     assert directions_for("auto", (64, 128), 1000, 10**9) == 0  # labeled as fast as seen
     assert directions_for("auto", (64, 784), 1000, 200_000) == 0
     assert directions_for("hamerly", (64, 784), 1000, 10**9) == 0
