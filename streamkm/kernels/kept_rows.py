@@ -111,10 +111,8 @@ def directions_for(algorithm: str, shape: tuple[int, int], n_rows: int, room: in
     they and all bounds do not fit in `room` bytes for all rows.
     """
     n_clusters, n_features = shape
-    n_directions = first_directions(*shape)
-    if n_clusters <= MOST_DIRECTIONS:  # a look at more centers costs more than it tells
-        growth = min(n_clusters, MOST_GROWTH)
-        n_directions = min(n_directions + growth, n_features // LEAST_NARROWING - 1)
+    growth = min(n_clusters, MOST_GROWTH)
+    n_directions = min(first_directions(*shape) + growth, n_features // LEAST_NARROWING - 1)
     if algorithm != "auto" or n_features < LEAST_FEATURES or n_clusters < 2:
         return 0
     n_groups = groups_for(algorithm, n_clusters, n_features)

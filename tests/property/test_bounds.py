@@ -448,7 +448,7 @@ def test_a_subspace_that_tells_no_rows_apart_is_given_up(has_shape, rng, monkeyp
 def test_the_directions_follow_the_shape_and_the_room():
     assert directions_for("auto", (3, 784), 1000, 10**9) == 3 + 3
     assert directions_for("auto", (20, 784), 1000, 10**9) == 20 + 16
-    assert directions_for("auto", (64, 784), 1000, 10**9) == 47  # looking at more costs more
+    assert directions_for("auto", (64, 784), 1000, 10**9) == 47 + 16
     assert directions_for("auto", (40, 256), 1000, 10**9) == 40 + 16
     assert directions_for("auto", (47, 256), 1000, 10**9) == 63  # a quarter of the features
     assert directions_for("auto", (64, 128), 1000, 10**9) == 0  # labeled as fast as seen
