@@ -439,10 +439,15 @@ def test_a_subspace_that_tells_no_rows_apart_is_given_up(has_shape, rng, monkeyp
         return found[-1]
 
     monkeypatch.setattr(KeptPass, "over", recorded)
-    KMeans(20, init="random", random_state=0, tol=0, max_iter=9, executor="threads").fit(X)
+    options = {"init": "random", "random_state": 0, "tol": 0, "max_iter": 9, "executor": "threads"}
+    model = KMeans(20, **options).fit(X)
     are_seen = [passed.shadow is not None for passed in found]
     assert are_seen[:4] == [False, False, True, True]
     assert are_seen[4:-1] == [has_shape] * len(are_seen[4:-1])
+    sizes = [passed.shadow.subspace.sizes for passed in found if passed.shadow]
+    assert ((20, 36) in sizes) == has_shape
+    plain = KMeans(20, algorithm="lloyd", **options).fit(X)
+    np.testing.assert_array_equal(model.cluster_centers_, plain.cluster_centers_)
 
 
 def test_the_directions_follow_the_shape_and_the_room():
