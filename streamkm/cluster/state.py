@@ -97,7 +97,7 @@ def advance(
     """
     same_shape = centers.shape == state.centers.shape
     shift = float(squared_moves(state.centers, centers).sum()) if same_shape else float("inf")
-    repeats = shift == 0.0 and np.array_equal(centers, state.centers)
+    repeats = not shift > 0.0 and np.array_equal(centers, state.centers)  # NaN is not, either
     return FitState(
         centers=centers,
         counts=part.counts if same_shape else part.counts[part.mass() > 0.0],

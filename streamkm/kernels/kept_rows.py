@@ -30,7 +30,7 @@ LEAST_NARROWING: Final = 4  # features to a direction, else projecting a row sav
 MOST_DIRECTIONS: Final = 47  # 48 coordinates: three panels, a cache line each
 MOST_GROWTH: Final = 16  # directions later: what a look costs grows with them
 SUBSPACE_BYTES: Final = 100 << 20  # for the code that looks there, in a process that compiles it
-DIRECTION_BYTES: Final = 24  # of a number in float64 and float32, while they are renewed
+DIRECTION_BYTES: Final = 24  # of a number in float64 and float32, while they are found
 LEAST_PRODUCTS: Final = 128  # features times panels of a group: less work is not worth a bound
 
 
@@ -188,15 +188,13 @@ class KeptPass:
         cls, rows: KeptRows, centers: F64, before: F64 | None, frame: Frame,
         subspace: Subspace | None = None, last: Shadow | None = None,
     ) -> KeptPass:  # fmt: skip
-        """Return the pass with `centers` after the one with those `before`.
-
-        `last` is the shadow of that one, None where it was not in what the subspace grew from.
-        """
+        """Return the pass with `centers` after the one with those `before`."""
         ready = prepare(centers, frame, rows.order)
         moved = None if before is None or not rows.n_groups else moves(before, centers, frame)
         shadow, nearer, motion = None, None, None
         if subspace is not None:
-            since = (last, moved) if last is not None and moved is not None else None
+            is_same = last is not None and last.subspace in (subspace, subspace.grew_from)
+            since = (last, moved) if last is not None and moved is not None and is_same else None
             shadow = Shadow.of(subspace, ready, since)
             nearer = shadow.last.centers, shadow.last.slack
         if moved is not None:

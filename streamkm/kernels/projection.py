@@ -15,6 +15,7 @@ from streamkm.typing import F32, F64, I64
 
 PIECE: Final = 256  # features whose products are added in float32 before they go to float64
 AT_ONCE: Final = 16  # rows for which a piece of two directions is read once
+VANISHED: Final = 2.0**-148  # of a feature's square in float32: more than underflow takes
 FOUR: Final = 4  # rows and two directions: as many sums as stay in registers
 
 # Behind the coordinates of a row: to how many directions it was projected, 0 before it is; a bound
@@ -52,7 +53,7 @@ def project(
             for first in range(0, n, FOUR):
                 _add_dots(framed, chosen, first, directions, k, start, stop, sums)
     for r in range(n):
-        square = 0.0
+        square = n_features * VANISHED
         for start in range(0, n_features, PIECE):
             stop = min(start + PIECE, n_features)
             square += np.float64(square_of(framed[chosen[r], start:stop]))

@@ -82,7 +82,7 @@ def _seen_block(
         make_scratch(centers), make_scratch(levels[0][0]), make_scratch(levels[1][0])
     )  # fmt: skip
     step, n_groups = len(scratch[0]), known[2].shape[1]
-    far_step, has_grown = min(len(first[0]), len(last[0])), _size(levels[0]) < _size(levels[1])
+    far_step = min(len(first[0]), len(last[0]))
     found, farthest = make_found(step, n_groups), np.empty((step, n_groups), np.float32)
     grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
@@ -94,15 +94,13 @@ def _seen_block(
         at, n = list_open(at, motion[3], known, is_open, listed, limits)
         n_asked += _n_seen(n, listed, seen)
         n = look(n, listed, limits, known, grouping, levels[0], seen, first, open_rows)
-        if has_grown:
+        if _has_grown(levels):
             n = look(n, listed, limits, known, grouping, levels[1], seen, last, open_rows)
         n_open += _n_seen(n, listed, seen)
         for start in range(0, n, step):
             numbers = listed[start : min(start + step, n)]
             frame_rows(rows, numbers, table, frame, scratch[6], scratch[0], scratch[1])
-            _see_rows(numbers, scratch[0], ZERO, directions, seen, room)
-            if has_grown:
-                _see_rows(numbers, scratch[0], _size(levels[0]), directions, seen, room)
+            _see_rows(numbers, scratch[0], directions, levels, seen, room)
             m = tighten(numbers, limits[start:], centers, known, found, scratch)
             if m > 0:
                 measure_near(
@@ -201,10 +199,25 @@ def _look_at_group(
 
 
 @compiled
+def _has_grown(levels: Levels) -> bool:  # pragma: no cover - compiled
+    return _size(levels[0]) < _size(levels[1])
+
+
+@compiled
 def _see_rows(
+    numbers: I64, framed: F32, directions: F32, levels: Levels, seen: F32, room: Room
+) -> None:  # pragma: no cover - compiled
+    """Project the rows of a tile to all directions that they were not projected to yet."""
+    _see_more(numbers, framed, ZERO, directions, seen, room)
+    if _has_grown(levels):
+        _see_more(numbers, framed, _size(levels[0]), directions, seen, room)
+
+
+@compiled
+def _see_more(
     numbers: I64, framed: F32, n_before: int, directions: F32, seen: F32, room: Room
 ) -> None:  # pragma: no cover - compiled
-    """Project rows of a tile to all directions: those that were projected to `n_before` so far."""
+    """Project those that were projected to `n_before` directions so far."""
     chosen, sums = room
     n, last = ZERO, len(numbers) - 1
     for q in range(len(numbers)):

@@ -23,23 +23,19 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
-from streamkm.kernels.compiled import compiled, compiled_reordered
-from streamkm.kernels.dots import dot
+from streamkm.kernels.compiled import compiled
+from streamkm.kernels.directions import combined, extended, largest, product
 from streamkm.kernels.frame import Frame
 from streamkm.typing import F32, F64, I64
 
 LEADING: Final = 512  # centers that directions are taken from: the cost goes with their number
-STEPS: Final = 3  # of iteration: more find no directions that rule out more rows
-STRETCH: Final = 512  # features of some centers and directions that stay in cache together
-RANK: Final = 1e-6  # of a row's length: what is left of it is rounding
-SMALLEST: Final = 1e-140  # length whose square is a normal number
 
 # What compiled code takes of a level: the centers there, their slack and drift.
 LevelArrays = tuple[CenterArrays, float, F64]
 Levels = tuple[LevelArrays, LevelArrays]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subspace:
     """Directions near all centers of one pass, and of those that follow.
 
@@ -49,13 +45,13 @@ class Subspace:
         Orthonormal, shape (n_directions, n_features); zeros where the centers span less.
     single
         The same in float32, and zeros behind the last.
-    sizes
-        How many there were at first, and after it grew, if it did.
+    grew_from
+        What it was at first: the same directions but the last; None where it did not grow.
     """
 
     directions: F64
     single: F32
-    sizes: tuple[int, ...]
+    grew_from: Subspace | None = None
 
     @classmethod
     def near(cls, centers: Centers, n_directions: int) -> Subspace:
@@ -64,30 +60,30 @@ class Subspace:
         All that they span, or else about the largest.
         O(n_directions * n_features * (n_leading + n_directions)).
         """
-        framed = _framed(centers, _leading(centers))
-        return cls._of(_largest(framed, n_directions), (n_directions,))
+        directions = largest(_framed(centers, _leading(centers)), n_directions)
+        return cls(directions, _single(directions))
 
     def grown(self, centers: Centers, before: F64, n_directions: int) -> Subspace:
         """Return it with more directions: where centers lie outside, and where they move to.
 
         They are about the largest for centers and their last moves together: centers go on much
         as they moved before. `before` are those of the pass before, `n_directions` how many there
-        are then.
+        are then. It grows once.
         """
+        assert self.grew_from is None
         which = _leading(centers)
         moved = (centers.exact[which] - before[which]) * centers.frame.scale
-        framed = np.concatenate([_framed(centers, which), moved])
-        rest = framed - _combined(_product(framed, self.directions), self.directions)
-        more = _largest(rest, n_directions - len(self.directions))
-        directions = np.concatenate([self.directions, more])
-        _orthonormalize(directions, len(self.directions))
-        return self._of(directions, (self.sizes[0], len(directions)))
+        rest = np.concatenate([_framed(centers, which), moved])
+        rest -= combined(product(rest, self.directions), self.directions)
+        more = largest(rest, n_directions - len(self.directions))
+        directions = extended(self.directions, more)
+        return Subspace(directions, _single(directions), self)
 
-    @classmethod
-    def _of(cls, directions: F64, sizes: tuple[int, ...]) -> Subspace:
-        single = np.zeros((len(directions) + 1, directions.shape[1]), np.float32)
-        single[:-1] = directions
-        return cls(directions, single, sizes)
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many directions there were at first, and after it grew, if it did."""
+        grown = (len(self.directions),)
+        return grown if self.grew_from is None else self.grew_from.sizes + grown
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +141,19 @@ class Shadow:
         subspace, centers
             Where, and what.
         since
-            The shadow of the pass before, in the same subspace or in what it was before it grew,
-            and by how much the centers have moved since; None in the first pass.
+            The shadow of the pass before, in the same subspace or in what it grew from, and by how
+            much the centers have moved since; None where it was in another.
         """
         n_clusters, n_features = centers.exact.shape
         which = np.arange(n_clusters)
         inside, squares = np.empty((n_clusters, len(subspace.directions))), np.empty(n_clusters)
         if since is not None:
             before, steps = since
-            if before.inside.shape == inside.shape:
+            if before.subspace is subspace:
                 which = np.flatnonzero(steps)  # most centers stand still in most passes
                 inside[:], squares[:] = before.inside, before.squares
         framed = _framed(centers, which)
-        inside[which] = _product(framed, subspace.directions)
+        inside[which] = product(framed, subspace.directions)
         squares[which] = np.einsum("ij,ij->i", framed, framed)
         # What is left of squares that cancel is as wrong as they were rounded.
         rounding = 4.0 * np.sqrt(n_features * 2.0**-53)
@@ -187,46 +183,23 @@ class Shadow:
 
 def seen_moves(subspace: Subspace, centers: Centers, before: F64) -> F64:
     """Return by what centers have moved within the span, shape (n_clusters, n_directions)."""
-    return _product((centers.exact - before) * centers.frame.scale, subspace.directions)
+    return product((centers.exact - before) * centers.frame.scale, subspace.directions)
+
+
+def _single(directions: F64) -> F32:
+    single = np.zeros((len(directions) + 1, directions.shape[1]), np.float32)
+    single[:-1] = directions
+    return single
 
 
 def _leading(centers: Centers) -> slice:
     return slice(None, None, -(-len(centers.exact) // LEADING))
 
 
-def _largest(rows: F64, n: int) -> F64:
-    """Return about the `n` directions in which rows are largest, zeros where they span fewer.
-
-    By orthogonal iteration (Rutishauser, "Simultaneous iteration method for symmetric matrices",
-    Numer. Math. 16, 1970), where they may span more.
-    """
-    directions = np.zeros((n, rows.shape[1]))
-    directions[: len(rows)] = rows[:n]
-    for _ in range(STEPS if n < len(rows) else 0):
-        _orthonormalize(directions, 0)
-        directions = _combined(_product(directions, rows), rows)
-    _orthonormalize(directions, 0)
-    return directions
-
-
 def _framed(centers: Centers, which: I64 | slice) -> F64:
     framed = centers.exact[which] - centers.frame.shift
     framed *= centers.frame.scale
     return framed
-
-
-def _product(left: F64, right: F64) -> F64:
-    """Return left @ right.T."""
-    out = np.zeros((len(left), len(right)))
-    _multiply(left, right, out)
-    return out
-
-
-def _combined(weights: F64, rows: F64) -> F64:
-    """Return weights @ rows."""
-    out = np.zeros((len(weights), rows.shape[1]))
-    _add_rows(weights, rows, out)
-    return out
 
 
 @compiled
@@ -251,71 +224,3 @@ def _add_drift(
             for j in range(size):
                 unseen -= (inside[k, j] - before[k, j]) ** 2
             drift[k] += np.sqrt(max(unseen, 0.0)) + rounding * steps[k] + least
-
-
-@compiled
-def _orthonormalize(rows: F64, first: int) -> None:  # pragma: no cover - compiled
-    """Make rows from `first` orthonormal, in place, as those before are: Gram and Schmidt, twice.
-
-    One that lies in the span of others becomes zeros.
-    """
-    for i in range(first, len(rows)):
-        row = rows[i]
-        size = np.sqrt(dot(row, row))
-        left = size
-        for _ in range(2):
-            for k in range(i):
-                _take_off(row, rows[k], dot(row, rows[k]))
-            left = np.sqrt(dot(row, row))
-        has_own = left > max(RANK * size, SMALLEST)
-        for j in range(len(row)):
-            row[j] = row[j] / left if has_own else 0.0
-
-
-@compiled
-def _take_off(x: F64, y: F64, times: float) -> None:  # pragma: no cover - compiled
-    for j in range(len(x)):
-        x[j] -= times * y[j]
-
-
-@compiled_reordered
-def _multiply(left: F64, right: F64, out: F64) -> None:  # pragma: no cover - compiled
-    """Add left @ right.T: no BLAS, whose threads would spin into the pass that follows."""
-    n, m, width = len(left), len(right), left.shape[1]
-    for begin in range(0, width, STRETCH):
-        end = min(begin + STRETCH, width)
-        for i in range(0, n, 2):
-            i1 = min(i + 1, n - 1)
-            x, y = left[i, begin:end], left[i1, begin:end]
-            for k in range(0, m, 2):
-                k1 = min(k + 1, m - 1)
-                p, q = right[k, begin:end], right[k1, begin:end]
-                a = b = c = d = 0.0
-                for j in range(len(x)):
-                    a += x[j] * p[j]
-                    b += x[j] * q[j]
-                    c += y[j] * p[j]
-                    d += y[j] * q[j]
-                out[i, k] += a
-                if k1 > k:
-                    out[i, k1] += b
-                if i1 > i:
-                    out[i1, k] += c
-                if i1 > i and k1 > k:
-                    out[i1, k1] += d
-
-
-@compiled_reordered
-def _add_rows(weights: F64, rows: F64, out: F64) -> None:  # pragma: no cover - compiled
-    """Add weights @ rows, likewise."""
-    n, width = len(rows), rows.shape[1]
-    for begin in range(0, width, STRETCH):
-        end = min(begin + STRETCH, width)
-        for i in range(len(out)):
-            total = out[i, begin:end]
-            for k in range(0, n, 2):
-                k1 = min(k + 1, n - 1)
-                a, b = weights[i, k], weights[i, k1] if k1 > k else 0.0
-                x, y = rows[k, begin:end], rows[k1, begin:end]
-                for j in range(len(total)):
-                    total[j] += a * x[j] + b * y[j]

@@ -192,11 +192,13 @@ def test_many_centers_are_seen_too(n_clusters, rng):
     X = (rng.normal(size=(1500, 8)) @ rng.normal(size=(8, 260))).astype("f4")
     X += rng.normal(size=X.shape).astype("f4") * 0.3
     frame, before, shadow, subspace = frame_of(X), None, None, None
-    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), group_count(n_clusters, 16), 47)
+    kept = KeptRows.make(len(X), X[:n_clusters].astype("f8"), group_count(n_clusters, 16), 63)
     for step, centers in enumerate(walk(X, n_clusters, rng)):
         if step == 1:
             subspace = Subspace.near(prepare(centers, frame), 47)
             kept.unsee()
+        if step == 3:
+            subspace = subspace.grown(prepare(centers, frame), before, 63)
         passed = KeptPass.over(kept, centers, before, frame, subspace, shadow)
         check_labels(X, passed)
         shadow, before = passed.shadow, centers
@@ -272,6 +274,17 @@ def test_directions_are_orthonormal_or_none(seed, n_clusters, n_features, n_dire
     for W in (subspace.directions, grown.directions):
         is_one = W.any(axis=1)
         np.testing.assert_allclose(W @ W.T, np.diag(is_one.astype(float)), atol=1e-12)
+
+
+@pytest.mark.parametrize("n_clusters", [2, 3, 8, 16])
+def test_a_subspace_grows_by_as_many_directions_as_there_are(n_clusters, rng):
+    """Though what centers leave outside sums to nothing, about their mean."""
+    centers = rng.normal(size=(n_clusters, 300))
+    ready = prepare(centers, Frame(centers.mean(axis=0), 1.0))
+    moved = centers + rng.normal(size=centers.shape)
+    now = prepare(moved, Frame(moved.mean(axis=0), 1.0))
+    grown = Subspace.near(ready, n_clusters).grown(now, centers, 2 * n_clusters)
+    assert grown.directions[n_clusters:].any(axis=1).all()
 
 
 def score_row_of(seen, centers):
