@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -130,7 +129,7 @@ class Dataset:
             If the store's URL does not answer any more.
         """
         with self._damage(f"{name}, rows {start} to {stop}", "convert SRC {} --repair"):
-            rows = retried(partial(self._read, name, start, stop))
+            rows = retried(self._read, name, start, stop)
         count(bytes_decoded=rows.nbytes)
         return rows
 

@@ -12,21 +12,20 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 CHUNK_BYTES: Final = 16 << 20
 MIN_CHUNK_BYTES: Final = 2 << 20
 MAX_CHUNK_ROWS: Final = 1 << 19  # of narrow rows, of which each costs more than its bytes
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
-GROUP_BYTES: Final = 512 << 20
+GROUP_BYTES: Final = 1 << 30  # a second or two of work: what a task costs is lost in it
 TASK_PRODUCTS: Final = 1 << 23  # a fraction of a millisecond: less work is not worth a task
 DEALT: Final = 4  # pieces of a block that are dealt out to tasks of one process
 MIN_GROUPS: Final = 32
 MAX_GROUPS: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A half-open row range: what one read call brings."""
 
     start: int

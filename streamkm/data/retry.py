@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ PASSING: Final = frozenset(
 )  # fmt: skip
 
 
-def retried(read: Callable[[], T]) -> T:
-    """Return what `read` gives; errors that may pass are waited for three times.
+def retried(read: Callable[..., T], *arguments: Any) -> T:
+    """Return what `read` gives for the arguments; errors that may pass are waited for three times.
 
     Raises
     ------
@@ -30,9 +30,9 @@ def retried(read: Callable[[], T]) -> T:
     """
     for wait_s in WAITS_S:
         try:
-            return read()
+            return read(*arguments)
         except OSError as error:
             if error.errno not in PASSING:
                 raise
         time.sleep(wait_s)
-    return read()
+    return read(*arguments)

@@ -15,7 +15,7 @@ from distributed import Client
 
 from streamkm.errors import ClusterError, StreamKMError
 from streamkm.runtime.base import C, M, counted
-from streamkm.runtime.dask_executor import pass_graph
+from streamkm.runtime.dask_executor import pass_graph, run_group
 from streamkm.runtime.dask_input import DaskRows
 from streamkm.runtime.events import GroupDone
 from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
@@ -99,7 +99,8 @@ class DistributedExecutor:
 
     def map_merge(self, fn: TaskFunction[C, M], groups: Sequence[WorkUnit], context: C) -> M:
         """Run a pass."""
-        graph, root = pass_graph(fn, groups, context, run_group_reporting)
+        runner = run_group if self.listener is None else run_group_reporting  # each word costs
+        graph, root = pass_graph(fn, groups, context, runner)
         handler = _Relay(self.listener, uuid.uuid4().hex)
         try:
             if self.listener is not None:

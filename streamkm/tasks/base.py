@@ -78,16 +78,16 @@ def read_group(group: Any, context: Any, consume: Consume) -> PassStats:
     """
     n_rows, compute_s = 0, 0.0
     weights: ColumnSource | None = getattr(context, "weights", None)
-    may_lead = can_read_ahead(context.source)
+    source = context.source
+    may_lead = can_read_ahead(source)
+    get = partial(retried, source.read) if may_lead else source.read  # a stream has moved on
 
     def read(block: Any) -> tuple[int, Rows, F64 | None]:
+        start, stop = block.start, block.stop
         with reading():
-            get = partial(context.source.read, block.start, block.stop)
-            rows = retried(get) if may_lead else get()  # a stream has moved on
-            mass = None
-            if weights is not None:
-                mass = read_weights(weights, block.start, block.stop)
-        return block.start, rows, mass
+            rows = get(start, stop)
+            mass = None if weights is None else read_weights(weights, start, stop)
+        return start, rows, mass
 
     with (
         metered() as meter,
