@@ -12,7 +12,16 @@ from streamkm.kernels.compiled import ONE, compiled, compiled_making
 from streamkm.kernels.exact_sum import ExactSum
 from streamkm.kernels.frame import Frame, FrameArrays
 from streamkm.kernels.lloyd import Grids, PartialSums
-from streamkm.kernels.open_sum import OpenSum, SumArrays, add_labeled, add_rows, move_rows
+from streamkm.kernels.open_sum import (
+    OpenSum,
+    SumArrays,
+    add_integers,
+    add_labeled,
+    add_rows,
+    is_whole,
+    move_integers,
+    move_rows,
+)
 from streamkm.kernels.panels import make_scratch
 from streamkm.kernels.tile import load_tile, readable, see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
@@ -28,7 +37,7 @@ class SumsAccumulator:
         self.grids, self.view = grids, frame.view
         self.counts = np.zeros(n_clusters, np.int64)
         total = ExactSum.zeros((n_clusters, len(frame.shift)), grids.sums)
-        self.sums = OpenSum(total, n_spare=1)  # of the rows of no cluster
+        self.sums = OpenSum(total, n_spare=1, is_small=grids.is_small)  # and of those of no cluster
         self.weights: ExactSum | None = None
         if grids.weights is not None:
             self.weights = ExactSum.zeros((n_clusters, 1), grids.weights)
@@ -125,9 +134,7 @@ def _lloyd_block(
     for start in range(0, len(rows), step):
         n = min(step, len(rows) - start)
         assign_tile(rows, start, n, table, frame, centers, found, labels, sq_dist)
-        see_tile(rows, start, n, table, frame[2], tile)
-        _weigh(tile, n, weights, start)
-        add_rows(tile, n, labels[start : start + n], sums)
+        _add_tile(rows, start, n, table, weights, labels, frame[2], tile, sums)
 
 
 @compiled_making
@@ -136,10 +143,13 @@ def _move_block(
     view: ViewArrays, sums: SumArrays,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Take rows back from where they were and add them where they are."""
+    is_plain = view[4]
+    if is_plain and is_whole(sums):
+        move_integers(rows, moved, now, before, sums)
+        return
     step = min(tile_rows(sums[1].shape[2], 1), MOVED_ROWS)
     tile = np.empty((step, sums[1].shape[2]))
     here, there = np.empty(step, np.int32), np.empty(step, np.int32)
-    is_plain = view[4]
     for start in range(0, len(moved), step):
         n = min(step, len(moved) - start)
         for q in range(n):
@@ -164,6 +174,18 @@ def _sum_block(
     tile = np.empty((step, n_features))
     for start in range(0, n_rows, step):
         n = min(step, n_rows - start)
+        _add_tile(rows, start, n, table, weights, labels, view, tile, sums)
+
+
+@compiled
+def _add_tile(
+    rows: Rows, start: int, n: int, table: F32 | None, weights: F64 | None, labels: I32,
+    view: ViewArrays, tile: F64, sums: SumArrays,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Add some rows of a block: integers as they lie there, others by a tile of float64."""
+    if view[4] and is_whole(sums):
+        add_integers(rows, start, n, labels, sums)
+    else:
         see_tile(rows, start, n, table, view, tile)
         _weigh(tile, n, weights, start)
         add_rows(tile, n, labels[start : start + n], sums)

@@ -27,11 +27,14 @@ class Grids:
     squares
         Unit exponents of the sums of squared lengths about the frame's shift,
         shape (2, 1), or None where they are not wanted.
+    is_small
+        Whether the rows are summed as integers of at most 16 bits.
     """
 
     sums: I32
     weights: I32 | None
     squares: I32 | None = None
+    is_small: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""An exact sum while rows are added to it: float64 accumulators before integer limbs."""
+"""An exact sum while rows are added to it: accumulators that are full later before its limbs."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +10,20 @@ from numpy.typing import NDArray
 from streamkm.kernels.compiled import compiled, compiled_making
 from streamkm.kernels.exact_sum import LOW_BITS, ExactSum, rounders
 from streamkm.kernels.split_lanes import add_split, move_split
-from streamkm.typing import F64, I32, I64
+from streamkm.typing import F64, I32, I64, Rows
 
-FLUSH_ROWS: Final = 1 << 14  # rows that a float64 accumulator may take between two flushes
+FLUSH_ROWS: Final = 1 << 14  # rows that an accumulator may take between two flushes
 NUMBER_BYTES: Final = 8
 
 # What compiled code takes of an `OpenSum`: scratch, limbs, exponents, rounding constants, and how
 # many rows the scratch has taken.
-SumArrays = tuple[F64, I64, I32, F64, I64]
+SumArrays = tuple[NDArray[Any], I64, I32, F64, I64]
 
 
 class OpenSum:
     """A sum that rows are still added to: float64 accumulators before its integer limbs.
+
+    Or int32, for integers of at most 16 bits: a vector has twice as many, and no limb rounds.
 
     They are moved into the limbs when they are full and when the sum is closed, not
     with every block: many centers of many features cost more to clear than a small
@@ -33,12 +35,18 @@ class OpenSum:
         What is added to, in place, shape (n_labels, n_features).
     n_spare
         Places of the accumulators behind those of the labels, which no sum takes.
+    is_small
+        Whether int32 will do: one limb, and no value needs more than 16 bits.
     """
 
-    def __init__(self, total: ExactSum, n_spare: int = 0) -> None:
+    def __init__(self, total: ExactSum, n_spare: int = 0, *, is_small: bool = False) -> None:
         n_limbs, n_labels, n_features = total.limbs.shape
         self._total = total
-        self._scratch = np.zeros((n_limbs, n_labels + n_spare, n_features))
+        shape, kind = (
+            (n_limbs, n_labels + n_spare, n_features),
+            np.int32 if is_small else np.float64,
+        )
+        self._scratch: NDArray[Any] = np.zeros(shape, kind)
         self._constants = rounders(total.exponents)
         self._taken = np.zeros(1, np.int64)
 
@@ -91,7 +99,7 @@ def add_rows(
     make_room(sums, n_rows)
     scratch, _, _, constants, _ = sums
     n_features = rows.shape[1]
-    if len(constants) == 1:
+    if is_whole(sums):
         for i in range(n_rows):
             if labels[i] >= 0:
                 whole = scratch[0, labels[i]]
@@ -107,6 +115,38 @@ def add_rows(
 
 
 @compiled
+def is_whole(sums: SumArrays) -> bool:  # pragma: no cover - compiled
+    """Tell whether a sum has one limb: then all values are integers, and have no weights."""
+    return len(sums[3]) == 1
+
+
+@compiled
+def add_integers(
+    rows: Rows, start: int, n_rows: int, labels: I32, sums: SumArrays
+) -> None:  # pragma: no cover - compiled
+    """Do as `add_rows` with rows from `start` on as they lie in the data, and a sum of one limb."""
+    make_room(sums, n_rows)
+    for i in range(start, start + n_rows):
+        if labels[i] >= 0:
+            row, whole = rows[i], sums[0][0, labels[i]]
+            for j in range(len(row)):
+                whole[j] += row[j]
+
+
+@compiled
+def move_integers(
+    rows: Rows, moved: I64, new: I32, old: I32, sums: SumArrays
+) -> None:  # pragma: no cover - compiled
+    """Do as `move_rows` with some rows as they lie in the data, and a sum of one limb."""
+    for q in range(len(moved)):
+        make_room(sums, 2)
+        row, into, out = rows[moved[q]], sums[0][0, new[q]], sums[0][0, old[q]]
+        for j in range(len(row)):
+            into[j] += row[j]
+            out[j] -= row[j]
+
+
+@compiled
 def move_rows(
     rows: F64, n_rows: int, new: I32, old: I32, sums: SumArrays
 ) -> None:  # pragma: no cover - compiled
@@ -119,7 +159,7 @@ def move_rows(
     make_room(sums, 2 * n_rows)
     scratch, _, _, constants, _ = sums
     n_places, n_features = scratch.shape[1], rows.shape[1]
-    if len(constants) == 1:
+    if is_whole(sums):
         for i in range(n_rows):
             into, out = scratch[0, new[i]], scratch[0, old[i]]
             for j in range(n_features):
@@ -145,10 +185,16 @@ def make_room(sums: SumArrays, n_rows: int) -> None:  # pragma: no cover - compi
 
 @compiled_making
 def flush(sums: SumArrays) -> None:  # pragma: no cover - compiled
-    """Move float64 accumulators into integer limbs, carry, and clear them."""
+    """Move accumulators into integer limbs, carry, and clear them."""
     scratch, limbs, exponents, _, taken = sums
     taken[0] = 0
     n_limbs, n_labels, n_features = limbs.shape
+    if n_limbs == 1:
+        for k in range(n_labels):
+            for j in range(n_features):
+                limbs[0, k, j] += np.int64(scratch[0, k, j])
+                scratch[0, k, j] = 0
+        return
     scale = np.empty((n_limbs, n_features))
     for limb in range(n_limbs):
         for j in range(n_features):
@@ -159,7 +205,6 @@ def flush(sums: SumArrays) -> None:  # pragma: no cover - compiled
             for j in range(n_features):
                 limbs[limb, k, j] += np.int64(scratch[limb, k, j] * scale[limb, j])
                 scratch[limb, k, j] = 0.0
-        if n_limbs == 2:
-            for j in range(n_features):
-                limbs[0, k, j] += limbs[1, k, j] >> LOW_BITS
-                limbs[1, k, j] &= mask
+        for j in range(n_features):
+            limbs[0, k, j] += limbs[1, k, j] >> LOW_BITS
+            limbs[1, k, j] &= mask

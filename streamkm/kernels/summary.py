@@ -84,12 +84,10 @@ class Summary:
         """
         weight = self.max_weight if most_weight is None else most_weight
         n_features = len(self.mean)
-        if is_exact_integer(dtype) and not is_weighted:
-            sums = integer_grid(n_features)
-        else:
-            sums = float_grid(self.magnitude * weight)
+        is_integer = is_exact_integer(dtype) and not is_weighted
+        sums = integer_grid(n_features) if is_integer else float_grid(self.magnitude * weight)
         weights = float_grid(np.array([weight])) if is_weighted else None
-        return Grids(sums, weights)
+        return Grids(sums, weights, is_small=is_integer and dtype.itemsize <= 2)
 
     def spread_grid(self, centers: F64) -> I32:
         """Return the grid of weighted sums of squared distances to any of the centers."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import streamkm
 from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
 from streamkm.kernels.open_sum import add_labeled
 from streamkm.kernels.update import change_of_squares, means_of, squared_moves, writable
@@ -46,6 +47,22 @@ def test_an_update_is_that_of_numpy(seed, n_clusters, n_features, is_whole):
     np.testing.assert_allclose(
         squared_moves(centers, means, 0.5), ((means - centers) ** 2).sum(axis=1) / 4, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "int32", "uint32"])
+def test_integers_as_large_as_their_dtype_allows_are_summed_exactly(dtype):
+    rng = np.random.default_rng(0)
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    X = np.where(rng.random((80_000, 3)) < 0.9, high, low).astype(dtype)  # past a flush or two
+    X[::2, 0] = low
+    start = X[:2].astype(float)
+    start[:, 0] = low, 0.75 * low + 0.25 * high  # rows move from one to the other
+    expected, wide = start, X.astype(np.int64)
+    for _ in range(3):
+        labels = ((X[:, None] - expected) ** 2).sum(axis=2).argmin(axis=1)
+        expected = np.stack([wide[labels == k].sum(axis=0) / (labels == k).sum() for k in (0, 1)])
+    found = streamkm.KMeans(2, init=start, max_iter=3, tol=0).fit(X)
+    np.testing.assert_array_equal(found.cluster_centers_, expected)
 
 
 def test_the_smallest_moves_do_not_vanish():
