@@ -17,7 +17,7 @@ from streamkm.kernels.register_tile import F32_TYPE, I64_TYPE, LANES, Lanes, who
 
 DOT_ROWS: Final = 4
 DOT_CENTERS: Final = 3 if LANES == 8 else 5  # sums, rows and centers stay in registers
-SIZES: Final = (0, 3) if LANES == 8 else (0, 3, 5)  # of tiles: each costs time to compile
+SIZES: Final = (0, 2, 3) if LANES == 8 else (0, 3, 5)  # of tiles: each costs time to compile
 
 FLOATS = F32_TYPE.as_pointer()
 
