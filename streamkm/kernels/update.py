@@ -73,9 +73,16 @@ def _fill_means(
     limbs: I64, units: F64, mass: F64, before: F64, means: F64
 ) -> None:  # pragma: no cover - compiled
     for k in range(len(means)):
-        for j in range(means.shape[1]):
-            has_mass = mass[k] > 0.0
-            means[k, j] = _value(limbs, units, k, j) / mass[k] if has_mass else before[k, j]
+        own = mass[k]
+        if not own > 0.0:
+            for j in range(means.shape[1]):
+                means[k, j] = before[k, j]
+        elif len(limbs) == 1:  # a loop of its own: the compiler takes it in vectors
+            for j in range(means.shape[1]):
+                means[k, j] = limbs[0, k, j] * units[0, j] / own
+        else:
+            for j in range(means.shape[1]):
+                means[k, j] = _value(limbs, units, k, j) / own
 
 
 @compiled_making

@@ -115,7 +115,7 @@ def normal_blocks(n_rows: int) -> Iterator[np.ndarray]:
 
 def workers() -> None:
     """Rows a second of two workers on one fit, and of two fits on a thread each."""
-    n_rows = 12_000_000
+    n_rows = 6_000_000
     streamkm.convert(normal_blocks(n_rows), "compute.zarr", codec="none")
     streamkm.convert(normal_blocks(n_rows), "decode.zarr", codec="zstd")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
