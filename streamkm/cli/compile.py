@@ -83,6 +83,10 @@ def _go_through(dtype: str) -> None:
     widen(motion_of(sketch.steps, centers, 1), centers, known)
     model = KMeans(3, random_state=0, executor="threads").fit(rows)
     KMeans(3, random_state=0, executor="threads", algorithm="lloyd", max_iter=2).fit(rows)
+    if rows.itemsize <= 2:  # integers are summed in int32, but not at unit length
+        KMeans(3, random_state=0, executor="threads", metric="cosine").fit(
+            rows + rows.dtype.type(1)
+        )
     evaluate(model, rows)
     MiniBatchKMeans(3, random_state=0, executor="threads").fit(rows)
     StreamKM(3, random_state=0, executor="threads").fit(rows)

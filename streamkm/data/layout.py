@@ -18,10 +18,11 @@ CHUNK_BYTES: Final = 16 << 20
 MIN_CHUNK_BYTES: Final = 2 << 20
 MAX_CHUNK_ROWS: Final = 1 << 19  # of narrow rows, of which each costs more than its bytes
 MIN_CHUNKS: Final = 32  # so that small stores still spread over workers
-GROUP_BYTES: Final = 1 << 30  # a second or two of work: what a task costs is lost in it
+GROUP_BYTES: Final = 512 << 20
 TASK_PRODUCTS: Final = 1 << 23  # a fraction of a millisecond: less work is not worth a task
 DEALT: Final = 4  # pieces of a block that are dealt out to tasks of one process
 MIN_GROUPS: Final = 32
+MANY_GROUPS: Final = 128  # beyond it of twice the bytes: tasks cost, and most machines have enough
 MAX_GROUPS: Final = 1024
 
 
@@ -177,7 +178,9 @@ def shared_block_rows(n_rows: int, row_products: int, n_workers: int) -> int:
 
 def wanted_groups(n_bytes: int) -> int:
     """Return into how many groups rows of so many bytes go, where they have blocks enough."""
-    return min(max(-(-n_bytes // GROUP_BYTES), MIN_GROUPS), MAX_GROUPS)
+    n_groups = -(-n_bytes // GROUP_BYTES)
+    n_groups = min(n_groups, max(-(-n_bytes // (2 * GROUP_BYTES)), MANY_GROUPS))
+    return min(max(n_groups, MIN_GROUPS), MAX_GROUPS)
 
 
 def plan_groups(

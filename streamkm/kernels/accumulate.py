@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from streamkm.errors import SourceError
 from streamkm.kernels.assign import assign, assign_tile
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
 from streamkm.kernels.compiled import ONE, compiled, compiled_making
@@ -23,7 +24,7 @@ from streamkm.kernels.open_sum import (
     move_rows,
 )
 from streamkm.kernels.panels import make_scratch
-from streamkm.kernels.tile import load_tile, readable, see_tile, tile_rows
+from streamkm.kernels.tile import is_exact_integer, load_tile, readable, see_tile, tile_rows
 from streamkm.kernels.view import ViewArrays
 from streamkm.typing import F32, F64, I32, I64, Rows
 
@@ -49,7 +50,7 @@ class SumsAccumulator:
 
     def add_labeled(self, rows: Rows, weights: F64 | None, labels: I32) -> None:
         """Add a block; rows with a negative label are left out."""
-        native, table = readable(rows)
+        native, table = self._readable(rows)
         _sum_block(native, table, weights, labels, self.view.arrays, self.sums.arrays)
         self._count(rows, weights, labels)
 
@@ -60,12 +61,23 @@ class SumsAccumulator:
         """
         if not len(moved):
             return
-        native, table = readable(rows)
+        native, table = self._readable(rows)
         now = labels[moved]
         _move_block(native, table, weights, moved, before, now, self.view.arrays, self.sums.arrays)
         mass = None if weights is None else weights[moved]
         seen = rows if self.squares is None else rows[moved]
         self._count(seen, mass, now, before)
+
+    def _readable(self, rows: Rows) -> tuple[Rows, F32 | None]:
+        """Return rows as compiled code takes them; refuse those that the sums cannot hold."""
+        if len(self.grids.sums) == 1:
+            most_bytes = 2 if self.grids.is_small else 4
+            if not is_exact_integer(rows.dtype) or rows.dtype.itemsize > most_bytes:
+                raise SourceError(
+                    f"rows came as {rows.dtype}, where their source said that they are integers of "
+                    f"at most {8 * most_bytes} bits; give it the dtype that it has"
+                )
+        return readable(rows)
 
     def _count(self, rows: Rows, weights: F64 | None, new: I32, old: I32 | None = None) -> None:
         """Count rows where they are, and no more where they were."""
@@ -100,7 +112,7 @@ class LloydAccumulator(SumsAccumulator):
 
         Squared distances are taken too where there is a `sq_dist` to fill.
         """
-        native, table = readable(rows)
+        native, table = self._readable(rows)
         labels = np.empty(len(rows), np.int32)
         _lloyd_block(
             native,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import streamkm
+from streamkm.errors import SourceError
 from streamkm.kernels.exact_sum import ExactSum, float_grid, integer_grid
 from streamkm.kernels.open_sum import add_labeled
 from streamkm.kernels.update import change_of_squares, means_of, squared_moves, writable
@@ -63,6 +65,17 @@ def test_integers_as_large_as_their_dtype_allows_are_summed_exactly(dtype):
         expected = np.stack([wide[labels == k].sum(axis=0) / (labels == k).sum() for k in (0, 1)])
     found = streamkm.KMeans(2, init=start, max_iter=3, tol=0).fit(X)
     np.testing.assert_array_equal(found.cluster_centers_, expected)
+    turned = streamkm.KMeans(2, init=start[:, ::-1], max_iter=3, tol=0, columns=[2, 1, 0]).fit(X)
+    np.testing.assert_array_equal(turned.cluster_centers_, expected[:, ::-1])
+
+
+@pytest.mark.parametrize("claimed", ["uint8", "int32"])
+def test_rows_that_are_no_integers_as_their_source_said_are_refused(claimed):
+    X = np.random.default_rng(0).random((600, 3))
+    chunks = da.from_array(X, chunks=(100, 3))
+    lying = da.map_blocks(lambda rows: rows, chunks, dtype=claimed, meta=np.empty((0, 0), claimed))
+    with pytest.raises(SourceError, match=r"came as float64.* at most (16|32) bits"):
+        streamkm.KMeans(2, random_state=0).fit(lying)
 
 
 def test_the_smallest_moves_do_not_vanish():

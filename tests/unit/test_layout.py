@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,13 @@ def test_groups_cover_every_row_once(n_rows, row_bytes, block_rows, is_sequentia
     assert all(a.stop == b.start for a, b in zip(groups, groups[1:], strict=False))
     assert all(group.start % block_rows == 0 and group.n_rows > 0 for group in groups)
     assert len(groups) <= (1 if is_sequential else MAX_GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("gib", "n_groups"), [(1, 32), (24, 48), (64, 128), (100, 128), (160, 160), (4000, 1024)]
+)
+def test_groups_are_half_a_gib_and_of_much_data_a_whole_one(gib, n_groups):
+    assert len(plan_groups(gib << 20, 1 << 10, 1 << 10)) == n_groups
 
 
 @given(st.integers(1, 500), st.integers(1, 60))
