@@ -33,14 +33,14 @@ def make(shape, request):
 
 @pytest.mark.parametrize("sums", ["exact", "plain float64"])
 def test_a_pass_with_exact_or_plain_sums(sums, benchmark, request):
-    """One thread. On the grid of integers a value is added as it is: plain float64 sums."""
+    """One thread. Integers of 32 bits are added to float64 as they are: plain sums."""
     rows, centers = make(SHAPES["1e6x64 float32 K=100"], request)
     moments = MomentsAccumulator(first_shift(rows[:256]))
     moments.add(rows, None, 0)
     summary = moments.result().summary()
     grids = summary.grids(rows.dtype, is_weighted=False)
     if sums == "plain float64":
-        grids = Grids(integer_grid(rows.shape[1]), None)
+        rows, grids = rows.astype(np.int32), Grids(integer_grid(rows.shape[1]), None)
     made = LloydAccumulator(prepare(centers, summary.frame()), grids)
     benchmark.pedantic(made.add, (rows, None), rounds=9, warmup_rounds=1)
     assert made.result().counts.sum() % len(rows) == 0
