@@ -46,7 +46,7 @@ def test_a_fit_that_is_stopped_names_the_command_that_goes_on(sent, status, rng,
         wait_for(Path("my run", "checkpoint-previous.npz"), process)
         process.send_signal(sent)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == status
+    assert process.returncode == status, err
     assert err.splitlines()[-1].endswith(
         "; go on from its last pass with: streamkm resume 'my run'"
     )
