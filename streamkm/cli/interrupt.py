@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from typing import Any
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 TERMINATED = 143  # 128 + SIGTERM
+AGAIN_S = 0.05  # until a signal that cannot be heard now comes again
 # Commands that go on by being given again with their --run, and from where.
 GOES_ON_FROM = {
     "sweep": "the last pass of each fit",
@@ -26,18 +29,30 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end a block as Ctrl-C does; a second one ends the process at once."""
+    """Let SIGTERM end a block as Ctrl-C does; a second one ends the process at once.
+
+    Neither comes while Numba is loading code: it crashes, or loses what was raised there.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _stop)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, _stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _terminate(*_: Any) -> None:
+def _stop(number: int, _: Any) -> None:
+    lock = sys.modules.get("numba.core.compiler_lock")
+    if lock is not None and lock.global_compiler_lock.is_locked():  # by this thread
+        threading.Timer(AGAIN_S, os.kill, (os.getpid(), number)).start()
+        return
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     raise Terminated
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
 import streamkm
-from streamkm.cli.interrupt import advice
+from streamkm.cli.interrupt import advice, terminable
 from streamkm.cluster.model import load_model
 
 FIT = ["fit", "kmeans", "x.zarr", "model.zarr", "-k", "8", "--random-state", "0", "--tol", "0"]
@@ -57,6 +58,18 @@ def test_a_fit_that_is_stopped_names_the_command_that_goes_on(sent, status, rng,
     assert run(*FIT[:2], "x.zarr", "whole.zarr", *FIT[4:], *MORE)[0] == 0
     resumed, whole = load_model("model.zarr"), load_model("whole.zarr")
     assert resumed.cluster_centers_.tobytes() == whole.cluster_centers_.tobytes()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_waits_while_code_is_loaded(sent, monkeypatch):
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+    is_whole = False
+    with pytest.raises(KeyboardInterrupt), terminable():  # noqa: PT012 - what is raised comes later
+        with global_compiler_lock:
+            signal.raise_signal(sent)
+            is_whole = True
+        time.sleep(10)
+    assert is_whole
 
 
 def test_a_conversion_that_is_terminated_goes_on_with_the_same_command(rng, run):
