@@ -7,22 +7,22 @@ from typing import Final
 
 import numpy as np
 
-from streamkm.cluster.hold import Hold
+from streamkm.cluster.hold import HereHolder, Hold
+from streamkm.cluster.hold_away import AwayHolder, HoldAway
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.tally import Tally, refuse_new_bad
-from streamkm.data.cache import CachedSource
+from streamkm.data.cache import CachedSource, WorkersCache
 from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
 from streamkm.kernels.centers import LARGEST, prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
     MOST_DIRECTIONS,
     SUBSPACE_BYTES,
-    KeptPass,
     KeptRows,
     bytes_per_row,
     groups_for,
 )
-from streamkm.kernels.kept_sums import KeptSums, merged
+from streamkm.kernels.kept_sums import merged
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH
@@ -39,9 +39,15 @@ LEAST_GAIN: Final = 1.2  # fewer reads than a cache saves, by which holding rows
 def tally_for(passes: Passes, n_models: int, algorithm: str) -> Tally | ActiveSet:
     """Return what runs the Lloyd passes of a fit; no bit of the sums depends on it."""
     tally, source = Tally(passes, n_models, algorithm), passes.source
-    is_single = n_models == 1 and algorithm == "auto" and passes.may_hold
-    if is_single and isinstance(source, CachedSource) and not source.holds_all:
-        return ActiveSet(tally, source)
+    if n_models > 1 or algorithm != "auto" or not passes.may_hold:
+        return tally
+    if isinstance(source, CachedSource) and not source.holds_all:
+        return ActiveSet(tally, HereHolder(passes, source))
+    if isinstance(source, WorkersCache) and passes.executor.n_memories:
+        away = AwayHolder(passes, source)
+        n_rows, n_features = source.shape
+        if away.cache_bytes < n_rows * n_features * source.dtype.itemsize:
+            return ActiveSet(tally, away)
     return tally
 
 
@@ -57,16 +63,14 @@ class ActiveSet:
     ----------
     tally
         Runs the passes over all rows that hold none.
-    cached
-        The cache; rows are held in its memory, and in that of what is kept of all rows.
+    holder
+        Who holds rows, and in how much memory.
     """
 
-    def __init__(self, tally: Tally, cached: CachedSource) -> None:
-        self.tally, self.passes, self.cached = tally, tally.passes, cached
-        self.cache_bytes = cached.budget_bytes
-        self.room_bytes = self.cache_bytes + self.passes.keep_bytes
+    def __init__(self, tally: Tally, holder: HereHolder | AwayHolder) -> None:
+        self.tally, self.passes, self.holder = tally, tally.passes, holder
         self._before: F64 | None = None  # centers of the last pass of any kind
-        self._held: Hold | None = None
+        self._held: Hold | HoldAway | None = None
         self._sums: PartialSums | None = None
         self._estimate: tuple[float, float] | None = None  # iterations a hold lasts, at a pace
         self._kept: KeptRows | None = None  # of all rows, in those sums, where it is known
@@ -78,8 +82,10 @@ class ActiveSet:
         """Do as `Tally.sums`."""
         (center,) = centers
         found: Json = {"rows_moved": [None]}
-        if self._can_iterate(center):
-            change = self._iterate(center, title)
+        held, change = self._held, None
+        if held is not None and self._can_iterate(held, center):
+            change = held.iterate(self.passes, center, self._before, title)
+        if change is not None:
             self._sums = merged([self._sums, change.change])
             found = {"rows_moved": [change.n_moved]}
         else:
@@ -94,39 +100,19 @@ class ActiveSet:
         assert self._sums is not None
         return (self._sums,), found
 
-    def _can_iterate(self, centers: F64) -> bool:
+    def _can_iterate(self, held: Hold | HoldAway, centers: F64) -> bool:
         """Return whether no row that is not held may have another nearest center than before."""
-        held = self._held
-        if held is None or held.centers.shape != centers.shape:
+        if held.centers.shape != centers.shape:
             return False
         frame = self.passes.data.frame
         if not (held.room > _pace(moves(held.centers, centers, frame))).all():
             return False
-        ready = prepare(centers, frame, held.kept.order)
-        return held.sketch is None or held.sketch.is_settled(ready)
-
-    def _iterate(self, centers: F64, title: str) -> KeptSums:
-        """Pass over the held rows; return what changes in the sums."""
-        held = self._held
-        assert held is not None
-        passed = KeptPass.over(held.kept, centers, self._before, self.passes.data.frame)
-        change: KeptSums
-        (change,) = self.passes.run_models(
-            tasks.lloyd,
-            [centers],
-            stage="assign",
-            title=f"{title}, on {len(held.kept.labels)} rows in memory",
-            groups=held.groups,
-            source=held.rows,
-            weights=held.weights,
-            kept=(passed,),
-        )
-        return change
+        return held.sketch is None or held.sketch.is_settled(prepare(centers, frame, held.order))
 
     def _let_go(self) -> None:
         """Hold no rows any more; what their labels became is kept."""
         held, self._held = self._held, None
-        if held is not None and self._kept is not None:
+        if isinstance(held, Hold) and self._kept is not None:
             self._kept.labels[held.numbers] = held.kept.labels
             self._kept.upper[held.numbers] = LARGEST
 
@@ -139,15 +125,20 @@ class ActiveSet:
             return (parts[0].whole,)
 
         (whole,) = self.passes.run_models(
-            tasks.lloyd, [centers], stage="assign", title=title, kept=(passed,), settle=settle
+            tasks.lloyd,
+            [centers],
+            stage="assign",
+            title=title,
+            kept=(self.holder.full_pass(passed),),
+            settle=settle,
         )
         refuse_new_bad(whole)
         (part,) = found
-        n_held = sum(len(held.rows) for held in part.held)
+        n_held = sum(held.n_rows for held in part.held)
         n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
         self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
         if n_held:
-            self._held = Hold.of(part, centers, passed, self.passes.executor.n_workers)
+            self._held = self.holder.hold(part, passed)
         self._kept, self._kept_for = passed.kept, centers
         sums: PartialSums | None = merged([self._sums, whole] if passed.motion else [whole])
         assert sums is not None
@@ -166,12 +157,11 @@ class ActiveSet:
             lasts *= at / max(float(pace.max()), SMALLEST)
             if lasts >= self._least_lasting():
                 share = self._n_fitting(len(centers), n_groups) / self.passes.source.shape[0]
-                self.cached.forget()
-                self.cached.budget_bytes = 0
+                self.holder.clear()
                 self.tally.forget()
             else:
                 self._kept = None
-                self.cached.budget_bytes = self.cache_bytes
+                self.holder.restore()
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
         order = order_neighbors(centers, WIDTH) if self._kept is None else self._kept.order
@@ -193,20 +183,21 @@ class ActiveSet:
         unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
         code_bytes = max(SUBSPACE_BYTES - unspent, 0)
         sketch_bytes = n_rows * bytes_per_row(0, n_clusters)
-        fits = SKETCH_SHARE * sketch_bytes + code_bytes <= self.room_bytes
+        fits = SKETCH_SHARE * sketch_bytes + code_bytes <= self.holder.room_bytes
         n_bytes = sketch_bytes + n_rows * bytes_per_row(n_groups) + code_bytes
-        return n_bytes if fits and n_clusters <= MOST_DIRECTIONS else 0
+        has_one = self.holder.can_sketch and n_clusters <= MOST_DIRECTIONS
+        return n_bytes if fits and has_one else 0
 
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape
         row_bytes = n_features * self.passes.source.dtype.itemsize
-        room = self.room_bytes - self._sketch_bytes(n_clusters, n_groups)
+        room = self.holder.room_bytes - self._sketch_bytes(n_clusters, n_groups)
         return min(room // (row_bytes + bytes_per_row(n_groups) + HELD_BYTES), n_rows)
 
     def _least_lasting(self) -> float:
         """Return for how many iterations a hold must last to save more than the cache does."""
         n_rows, n_features = self.passes.source.shape
-        cached = self.cache_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
+        cached = self.holder.cache_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
         return max(LEAST_GAIN / (1.0 - cached) - 1.0, 1.0)
 
 

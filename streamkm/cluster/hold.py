@@ -9,11 +9,51 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from streamkm.cluster.passes import Passes
+from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import ActivePass, ActiveSums
-from streamkm.kernels.kept_rows import KeptRows
+from streamkm.kernels.held_rows import HeldRows
+from streamkm.kernels.kept_rows import KeptPass, KeptRows
+from streamkm.kernels.kept_sums import KeptSums
 from streamkm.kernels.sketch import Sketch
+from streamkm.tasks import fit as tasks
 from streamkm.typing import F64, I64, Rows
+
+
+class HereHolder:
+    """Holds rows in this process, in place of what its cache keeps.
+
+    Attributes
+    ----------
+    cache_bytes, room_bytes
+        Of the cache, and of all that is for rows.
+    """
+
+    can_sketch = True
+
+    def __init__(self, passes: Passes, cached: CachedSource) -> None:
+        self.passes, self.cached = passes, cached
+        self.cache_bytes = cached.budget_bytes
+        self.room_bytes = self.cache_bytes + passes.keep_bytes
+
+    def clear(self) -> None:
+        """Leave the memory of the cache to rows that are held."""
+        self.cached.forget()
+        self.cached.budget_bytes = 0
+
+    def restore(self) -> None:
+        """Give it back."""
+        self.cached.budget_bytes = self.cache_bytes
+
+    def full_pass(self, passed: ActivePass) -> ActivePass:
+        """Return a full pass as tasks need it."""
+        return passed
+
+    def hold(self, found: ActiveSums, passed: ActivePass) -> Hold:
+        """Return what a full pass held."""
+        n_tasks = self.passes.executor.n_workers
+        return Hold.of(found, passed.centers.exact, passed, n_tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +88,8 @@ class Hold:
     @classmethod
     def of(cls, found: ActiveSums, centers: F64, passed: ActivePass, n_tasks: int) -> Hold:
         """Return what a full pass held, for iterations of so many tasks."""
-        parts = found.held
-        edges = [0, *accumulate(len(part.rows) for part in parts)]
-        labels, upper, lower = (np.concatenate([part.known[i] for part in parts]) for i in range(3))
-        order = passed.centers.slots[: len(centers)].astype(np.int64)
+        parts = [part for part in found.held if isinstance(part, HeldRows)]
+        edges = [0, *accumulate(part.n_rows for part in parts)]
         weights = [part.weights for part in parts if part.weights is not None]
         blocks = [Block(a, b) for a, b in pairwise(edges)]
         return cls(
@@ -59,11 +97,32 @@ class Hold:
             found.room,
             Pieces([part.rows for part in parts], edges),
             Pieces(weights, edges) if weights else None,
-            KeptRows(labels, upper, lower, order),
+            KeptRows.joined([part.known for part in parts], passed.order),
             share_out(blocks, min(n_tasks, len(blocks))),
             passed.sketch,
             np.concatenate([part.numbers for part in parts]),
         )
+
+    @property
+    def order(self) -> I64:
+        """The order of the centers in their groups."""
+        return self.kept.order
+
+    def iterate(self, passes: Passes, centers: F64, before: F64 | None, title: str) -> KeptSums:
+        """Pass over the rows; return what changes in the sums."""
+        passed = KeptPass.over(self.kept, centers, before, passes.data.frame)
+        change: KeptSums
+        (change,) = passes.run_models(
+            tasks.lloyd,
+            [centers],
+            stage="assign",
+            title=f"{title}, on {len(self.kept.labels)} rows in memory",
+            groups=self.groups,
+            source=self.rows,
+            weights=self.weights,
+            kept=(passed,),
+        )
+        return change
 
 
 class Pieces:

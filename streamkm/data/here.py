@@ -7,6 +7,7 @@ twice the memory.
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol, TypeVar
@@ -22,9 +23,15 @@ class Forgets(Protocol):
 
 T = TypeVar("T", bound=Forgets)
 
+_NAME: Final = uuid.uuid4().hex
 _KEPT: Final[dict[str, dict[Hashable, Any]]] = {}  # by the fit's token: one at most
 _FORGOTTEN: Final[deque[str]] = deque(maxlen=256)  # whose last tasks may still be running
 _LOCK: Final = threading.Lock()
+
+
+def name_here() -> str:
+    """Return the name of this process, which is no other's."""
+    return _NAME
 
 
 def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:

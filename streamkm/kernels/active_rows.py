@@ -17,6 +17,7 @@ import numpy as np
 from streamkm.kernels.accumulate import SumsAccumulator
 from streamkm.kernels.bounds import assign_moved, widen
 from streamkm.kernels.centers import Centers
+from streamkm.kernels.held_rows import HeldAway, HeldRows
 from streamkm.kernels.kept_rows import KeptRows
 from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.kernels.motion import Motion
@@ -66,32 +67,17 @@ class ActivePass:
     kept: KeptRows | None = None
     motion: Motion | None = None
 
+    @property
+    def order(self) -> I64:
+        """The order of the centers in their groups, shape (n_clusters,)."""
+        return self.centers.slots[: len(self.centers.exact)].astype(np.int64)
+
     def lasting(self, known: RowArrays) -> tuple[F64, F64]:
         """Return the room of rows, and for how many iterations it lasts; NaN for a tie."""
         labels, upper, lower = known
         room = (lower.min(axis=1).astype(np.float64) - upper) * SHRINK
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             return room, np.maximum(room, 0.0) / self.pace[labels]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRows:
-    """Rows of one stretch of the data, with labels and bounds.
-
-    Parameters
-    ----------
-    rows, weights
-        Shape (n, n_features) and (n,); None where all weigh one.
-    known
-        Labels, upper and lower bounds.
-    numbers
-        Which rows of the data they are, shape (n,).
-    """
-
-    rows: Rows
-    weights: F64 | None
-    known: RowArrays
-    numbers: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +99,7 @@ class ActiveSums:
     """
 
     whole: PartialSums
-    held: tuple[HeldRows, ...]
+    held: tuple[HeldRows | HeldAway, ...]
     room: F64
     lasting: I64
 

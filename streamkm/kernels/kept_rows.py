@@ -6,6 +6,7 @@ it, sums are brought up to date by the rows that moved alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +78,12 @@ class KeptRows:
             order,
             np.empty((n_kept, width), np.float32) if width else None,
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[RowArrays], order: I64) -> KeptRows:
+        """Return parts one behind the other; copies."""
+        labels, upper, lower = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return cls(labels, upper, lower, order)
 
     @property
     def n_directions(self) -> int:

@@ -10,6 +10,7 @@ from streamkm.typing import Json, Listener, Mergeable, RowSource, TaskFunction, 
 
 M = TypeVar("M", bound=Mergeable)
 C = TypeVar("C")
+T = TypeVar("T")
 
 
 class Executor(Protocol):
@@ -72,8 +73,12 @@ class Executor(Protocol):
         """Say in a few words who runs the tasks now: `4 threads`."""
         ...
 
-    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
-        """Call a function in every process that runs tasks, where that is another one."""
+    def places(self) -> list[str]:
+        """Return the addresses of other processes that keep things, one for each of their tasks."""
+        ...
+
+    def everywhere(self, fn: Callable[..., T], *arguments: Any) -> dict[str, T]:
+        """Call a function in each of those processes; return what it says there, by address."""
         ...
 
     def log_pass(self, record: Json) -> None:

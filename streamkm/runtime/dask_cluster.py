@@ -14,7 +14,7 @@ import distributed
 from distributed import Client
 
 from streamkm.errors import ClusterError, StreamKMError
-from streamkm.runtime.base import C, M, counted
+from streamkm.runtime.base import C, M, T, counted
 from streamkm.runtime.dask_executor import pass_graph, run_group
 from streamkm.runtime.dask_input import DaskRows
 from streamkm.runtime.events import GroupDone
@@ -135,12 +135,13 @@ class DistributedExecutor:
     def _homes(self, groups: Sequence[WorkUnit], context: Any) -> _Homes | None:
         """Return where each group belongs, always the same: where workers keep blocks."""
         source: Any = getattr(context, "source", None)
+        homes = [getattr(group, "home", "") for group in groups]
+        if all(homes):
+            return _Homes(tuple(homes))
         starts = [getattr(group, "start", -1) for group in groups]
         if not getattr(source, "token", "") or min(starts) < 0:
             return None
-        workers = self._workers()
-        places = [a for a in sorted(workers) for _ in range(int(workers[a]["nthreads"]))]
-        n_rows = source.shape[0]
+        places, n_rows = self.places(), source.shape[0]
         if not places:
             return None
         return _Homes(tuple(places[start * len(places) // n_rows] for start in starts))
@@ -188,10 +189,17 @@ class DistributedExecutor:
         threads = [int(worker["nthreads"]) for worker in self._workers().values()]
         return f"{counted(len(threads), 'worker')}, {counted(sum(threads), 'thread')}"
 
-    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
+    def places(self) -> list[str]:
+        """Return the workers' addresses, each as often as it has threads."""
+        workers = self._workers()
+        return [a for a in sorted(workers) for _ in range(int(workers[a]["nthreads"]))]
+
+    def everywhere(self, fn: Callable[..., T], *arguments: Any) -> dict[str, T]:
         """Call a function on every worker; a cluster that is lost has nothing to do."""
         with suppress(Exception):  # distributed raises many kinds, and what failed is told already
-            self.client.run(fn, *arguments, on_error="ignore")
+            found: dict[str, T] = self.client.run(fn, *arguments, on_error="ignore")
+            return found
+        return {}
 
     def log_pass(self, record: Json) -> None:
         """Log a pass as an event: for `Client.get_events("streamkm")`, and on the dashboard."""

@@ -22,7 +22,7 @@ from dask.callbacks import Callback
 from dask.task_spec import DataNode, List, Task, TaskRef
 
 from streamkm.errors import ClusterError
-from streamkm.runtime.base import C, M, counted, default_workers
+from streamkm.runtime.base import C, M, T, counted, default_workers
 from streamkm.runtime.dask_input import DaskRows, lift_blocks, run_on_blocks
 from streamkm.runtime.events import GroupDone
 from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
@@ -78,7 +78,7 @@ def pass_graph(
     if isinstance(source, DaskRows):
         graph, blocks_of, context, groups = lift_blocks(source, context, groups)
         runner = run_on_blocks
-    graph[context_key] = DataNode(context_key, context)
+    graph[context_key] = ContextNode(context_key, context)
     keys: list[Any] = []
     for index, group in enumerate(groups):
         key = (f"streamkm-{name}-{token}", index)
@@ -101,6 +101,18 @@ def pass_graph(
             merged.append(node)
         keys, level = merged, level + 1
     return graph, keys[0]
+
+
+class ContextNode(DataNode):  # type: ignore[misc]
+    """A pass's context as data of its graph, known by its key: Dask would hash all that is in it.
+
+    Its own classes become plain data nodes where they are sent.
+    """
+
+    __slots__ = ()
+
+    def __dask_tokenize__(self) -> Any:
+        return (type(self).__name__, self.key)
 
 
 class _Progress(Callback):  # type: ignore[misc]
@@ -161,8 +173,13 @@ class ThreadsExecutor:
         """Return who runs the tasks."""
         return counted(self.n_workers, "thread" if self.shares_memory else "process")
 
-    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
-        """Nothing: tasks run in this process, or in others that keep nothing."""
+    def places(self) -> list[str]:
+        """Return none: tasks run in this process, or in others that keep nothing."""
+        return []
+
+    def everywhere(self, fn: Callable[..., T], *arguments: Any) -> dict[str, T]:
+        """Do nothing, likewise."""
+        return {}
 
     def log_pass(self, record: Json) -> None:
         """Nothing: these schedulers keep no log."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from streamkm.runtime.base import C, M
+from streamkm.runtime.base import C, M, T
 from streamkm.runtime.events import GroupDone
 from streamkm.typing import Json, Listener, RowSource, TaskFunction, WorkUnit
 
@@ -55,8 +55,13 @@ class SerialExecutor:
         """Return who runs the tasks."""
         return "1 thread"
 
-    def everywhere(self, fn: Callable[..., None], *arguments: Any) -> None:
-        """Nothing: tasks run in this process."""
+    def places(self) -> list[str]:
+        """Return none: tasks run in this process."""
+        return []
+
+    def everywhere(self, fn: Callable[..., T], *arguments: Any) -> dict[str, T]:
+        """Do nothing, likewise."""
+        return {}
 
     def log_pass(self, record: Json) -> None:
         """Nothing: there is no scheduler."""

@@ -22,6 +22,7 @@ from streamkm.kernels.members import Closing
 from streamkm.kernels.open_sum import add_labeled
 from streamkm.kernels.select import SelectedRows
 from streamkm.tasks.base import PassResult, read_group, refuse_bad
+from streamkm.tasks.held import HoldingAccumulator, SentActive
 from streamkm.tasks.sent import SentAccumulator, SentPass
 from streamkm.typing import F64, I32, ColumnSource, Rows, RowSource
 
@@ -58,7 +59,7 @@ class FitContext:
     keys: tuple[np.uint64, ...] = ()
     spread: I32 | None = None
     members: tuple[I32, ...] = ()
-    kept: tuple[KeptPass | SentPass | ActivePass | None, ...] = ()
+    kept: tuple[KeptPass | SentPass | ActivePass | SentActive | None, ...] = ()
 
     @property
     def partial_bytes(self) -> int:
@@ -69,7 +70,7 @@ class FitContext:
 def lloyd(group: Any, context: FitContext) -> PassResult:
     """Partial sums of one Lloyd pass, for every model; KeptSums or ActiveSums as `kept` says."""
     kept = context.kept or (None,) * len(context.models)
-    models: list[LloydAccumulator | KeptAccumulator | SentAccumulator | ActiveAccumulator] = []
+    models: list[Any] = []
     for centers, passed in zip(context.models, kept, strict=True):
         if passed is None:
             models.append(LloydAccumulator(prepare(centers, context.frame), context.grids))
@@ -78,7 +79,11 @@ def lloyd(group: Any, context: FitContext) -> PassResult:
         elif isinstance(passed, SentPass):
             own = SentAccumulator(passed, centers, context.frame, context.grids, group)
             models.append(own)
+        elif isinstance(passed, SentActive):
+            ready = prepare(centers, context.frame, passed.order)
+            models.append(HoldingAccumulator(passed, ready, context.grids, group))
         else:
+            assert isinstance(passed, ActivePass)
             models.append(ActiveAccumulator(passed, context.grids, group.n_rows))
 
     def consume(start: int, rows: Rows, weights: F64 | None) -> None:

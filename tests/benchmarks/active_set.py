@@ -1,6 +1,6 @@
 """Active-set Lloyd beside the best that could be: full passes, and seconds out of core.
 
-Run as `python -m tests.benchmarks.active_set [passes] [seconds]` with
+Run as `python -m tests.benchmarks.active_set [passes] [seconds] [workers]` with
 STREAMKM_DATA set; prints Markdown tables. A cache of a share of the rows
 stands for a memory limit; before every pass the store is dropped from the
 page cache, which is not timed.
@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from distributed import Client, LocalCluster
 
 import streamkm
 from streamkm.cluster import passes as passes_module
@@ -152,5 +153,26 @@ def seconds() -> None:
         )  # fmt: skip
 
 
+def workers() -> None:
+    """Seconds on two worker processes, which hold rows each for itself."""
+    passes_module.Passes.announce = cold
+    head(
+        "data", "K", "rows held", "plain Lloyd s", "auto s", "times as fast", "range", "full passes"
+    )
+    with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster):
+        for name, k, store, X in cases({"CIFAR-10": (3, 10)}):
+            start = start_of(X, k)
+            cached(0.1 / 2, X)  # of each
+            model(store, start, "auto")  # compiled
+            took = [[seconds_of(store, start, a) for a in ("lloyd", "auto")] for _ in range(ROUNDS)]
+            plain, auto = np.array(took).T
+            ratio = plain / auto
+            row(
+                name, k, "10%", f"{np.median(plain):.2f}", f"{np.median(auto):.2f}",
+                f"{np.median(ratio):.2f}", f"{ratio.min():.2f} to {ratio.max():.2f}",
+                full_passes(model(store, start, "auto")),
+            )  # fmt: skip
+
+
 if __name__ == "__main__":
-    run({"passes": passes, "seconds": seconds}, sys.argv[1:])
+    run({"passes": passes, "seconds": seconds, "workers": workers}, sys.argv[1:])

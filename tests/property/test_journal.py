@@ -81,6 +81,27 @@ def test_a_pass_killed_anywhere_goes_on_to_the_same_bits(name, weighted, killed)
         assert not list(Path("run").glob("pass-*.npz"))
 
 
+def test_a_fit_that_held_rows_goes_on_to_the_same_bits(tight, killed, rng):
+    middles = rng.uniform(-6, 6, (8, 6))
+    rows = middles[rng.integers(8, size=6000)] + 2.0 * rng.normal(size=(6000, 6))
+    streamkm.convert(rows, "x.zarr", chunk_rows=500)
+    settings = {"n_clusters": 8, "init": rng.uniform(-6, 6, (8, 6)), "tol": 0}
+    whole = KMeans(**settings, algorithm="lloyd", executor="serial").fit("x.zarr")
+    tight(0.3)
+
+    def model():
+        running = {"run_dir": "run", "checkpoint_every_s": ALWAYS}
+        return KMeans(**settings, **running, executor="threads")
+
+    n_parts = killed(model(), "x.zarr", None)
+    assert n_parts > 8
+    for moment in (1, 5, n_parts):
+        rmtree("run")
+        assert killed(model(), "x.zarr", moment) == moment
+        found = model().fit("x.zarr")
+        assert bits(found) == bits(whole)
+
+
 def test_workers_go_on_with_what_threads_began_and_the_reverse(client, killed):
     streamkm.convert(heavy_tailed(20_000, 5), "x.zarr", chunk_rows=500)
     path = str(Path("x.zarr").absolute())

@@ -1,0 +1,148 @@
+"""Rows that worker processes hold between two full passes."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamkm.cluster.passes import Passes
+from streamkm.data.cache import WorkersCache
+from streamkm.data.here import forget_here, name_here
+from streamkm.kernels.active_rows import ActivePass, ActiveSums
+from streamkm.kernels.centers import prepare
+from streamkm.kernels.held_rows import HeldAway
+from streamkm.kernels.kept_sums import KeptSums
+from streamkm.kernels.motion import motion_of, moves
+from streamkm.tasks.held import HeldContext, HeldShare, HeldSums, SentActive, lloyd_held
+from streamkm.typing import F64, I64
+
+
+class AwayHolder:
+    """Has each worker hold rows that it reads, in place of what it caches and knows of rows."""
+
+    can_sketch = False
+
+    def __init__(self, passes: Passes, cache: WorkersCache) -> None:
+        self.passes, self.cache = passes, cache
+        self._own_cache_bytes = cache.budget_bytes
+        self._own_bytes = cache.budget_bytes + passes.sent_bytes
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of all workers' caches."""
+        return self._own_cache_bytes * self.passes.executor.n_memories
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes of all that is for rows."""
+        return self._own_bytes * self.passes.executor.n_memories
+
+    def clear(self) -> None:
+        """Leave all of it to rows that are held."""
+        self._renew(0)
+
+    def restore(self) -> None:
+        """Give it back."""
+        if self.cache.budget_bytes != self._own_cache_bytes:
+            self._renew(self._own_cache_bytes)
+
+    def full_pass(self, passed: ActivePass) -> SentActive:
+        """Return a full pass as tasks need it."""
+        return SentActive(
+            self.cache.token,
+            passed.order,
+            passed.n_groups,
+            passed.pace,
+            passed.share,
+            self._own_bytes,
+        )
+
+    def hold(self, found: ActiveSums, passed: ActivePass) -> HoldAway | None:
+        """Return what a full pass held; None where a worker that holds some is gone."""
+        parts = [part for part in found.held if isinstance(part, HeldAway)]
+        shares = self._shares(parts)
+        if sum(share.n_rows for share in shares) < sum(part.n_rows for part in parts):
+            return None
+        centers = passed.centers.exact
+        return HoldAway(
+            centers, found.room, passed.order, passed.n_groups, shares, self.cache.token
+        )
+
+    def _shares(self, parts: Sequence[HeldAway]) -> list[HeldShare]:
+        """Return a share for each thread of each worker that holds some: none waits for another."""
+        executor = self.passes.executor
+        names = executor.everywhere(name_here)
+        held: dict[str, list[HeldAway]] = defaultdict(list)
+        for part in sorted(parts, key=lambda part: -part.n_rows):
+            held[part.process].append(part)
+        shares: list[HeldShare] = []
+        places: dict[str, list[str]] = defaultdict(list)
+        for place in executor.places():
+            places[names.get(place, "")].append(place)
+        for process, own in held.items():
+            homes = places.get(process, [])
+            for i, home in enumerate(homes[: len(own)]):
+                some = own[i :: len(homes)]
+                keys, n_rows = tuple(part.key for part in some), sum(p.n_rows for p in some)
+                shares.append(HeldShare(len(shares), home, keys, n_rows))
+        return shares
+
+    def _renew(self, budget_bytes: int) -> None:
+        token = self.cache.renew(budget_bytes)
+        self.passes.executor.everywhere(forget_here, token)
+
+
+@dataclass(slots=True)
+class HoldAway:
+    """Rows that workers hold, and how far centers may move until others may change.
+
+    Parameters
+    ----------
+    centers, room
+        As for `Hold`.
+    order, n_groups
+        Of the centers.
+    shares
+        Who holds which.
+    since
+        Name of the pass before: the token of the full pass at first.
+    """
+
+    centers: F64
+    room: F64
+    order: I64
+    n_groups: int
+    shares: list[HeldShare]
+    since: str
+    token: str = ""
+    sketch: None = None
+
+    def __post_init__(self) -> None:
+        self.token = self.since
+
+    def iterate(
+        self, passes: Passes, centers: F64, before: F64 | None, title: str
+    ) -> KeptSums | None:
+        """Pass over the rows; return what changes in the sums, None where some are lost."""
+        data, number = passes.data, uuid.uuid4().hex
+        assert before is not None
+        ready = prepare(centers, data.frame, self.order)
+        motion = motion_of(moves(before, centers, data.frame), ready, self.n_groups)
+        context = HeldContext(
+            centers, data.frame, data.grids, self.token, number, self.since, self.order, motion
+        )
+        found: HeldSums
+        (found,) = passes.run(
+            lloyd_held,
+            context,
+            stage="assign",
+            title=f"{title}, on {sum(share.n_rows for share in self.shares)} rows in memory",
+            groups=self.shares,
+        )
+        if found.n_lost:
+            passes.history.pop()  # the full pass that is due tells of this iteration
+            return None
+        self.since = number
+        return found.sums
