@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from streamkm.tasks.fit import FitContext
 from streamkm.typing import F64, I32, ColumnSource, Json, Rows, RowSource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what every pass asks for is kept
 class FitData:
     """What is known of the rows before the first Lloyd pass.
 
@@ -52,7 +53,7 @@ class FitData:
     n_zero: int = 0
     raw_sample: Rows | None = None
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         """Where distances are measured from."""
         return replace(self.summary.frame(), view=self.view, is_cosine=self.is_cosine)
@@ -62,7 +63,7 @@ class FitData:
         """The same for rows that are seen already, such as the sample's; lengths stay one."""
         return replace(self.frame, view=View(is_unit=self.view.is_unit))
 
-    @property
+    @cached_property
     def grids(self) -> Grids:
         """Grids of the sums."""
         dtype = self.source.dtype if self.view.keeps_values else np.dtype(np.float64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -125,7 +125,8 @@ def deal(groups: Sequence[Group], n_hands: int, n_pieces: int = DEALT) -> list[H
     """Have tasks take pieces of the blocks of all groups one by one, in row order."""
     left: deque[Block] = deque()
     for group in groups:
-        left.extend(replace(group, block_rows=-(-group.block_rows // n_pieces)).blocks())
+        piece_rows = -(-group.block_rows // n_pieces)
+        left.extend(Group(group.index, group.start, group.stop, piece_rows).blocks())
     total, n_hands = sum(group.n_rows for group in groups), min(n_hands, len(left))
     shares = [total * (h + 1) // n_hands - total * h // n_hands for h in range(n_hands)]
     return [Hand(h, n_rows, left.popleft(), left) for h, n_rows in enumerate(shares)]

@@ -89,7 +89,7 @@ class SumsAccumulator:
         for sign, labels in ((1, new), (-1, old)):
             if labels is None:
                 continue
-            self.counts += sign * np.bincount(labels[labels >= 0], minlength=len(self.counts))
+            _count_rows(labels, sign, self.counts)
             if weights is not None and self.weights is not None:
                 add_labeled(self.weights, sign * weights[:, None], labels)
             if squares is not None and self.squares is not None:
@@ -127,6 +127,13 @@ class LloydAccumulator(SumsAccumulator):
         self.n_bad += int(np.count_nonzero(labels < 0))
         self._count(rows, weights, labels)
         return labels
+
+
+@compiled
+def _count_rows(labels: I32, sign: int, counts: I64) -> None:  # pragma: no cover - compiled
+    for i in range(len(labels)):
+        if labels[i] >= 0:
+            counts[labels[i]] += sign
 
 
 @compiled_making

@@ -64,7 +64,7 @@ class Centers:
         )  # fmt: skip
 
 
-def prepare(centers: F64, frame: Frame, order: I64 | None = None) -> Centers:
+def prepare(centers: F64, frame: Frame, order: I64 | I32 | None = None) -> Centers:
     """Frame the centers for float32 scores; O(n_clusters * n_features).
 
     Parameters
@@ -81,30 +81,36 @@ def prepare(centers: F64, frame: Frame, order: I64 | None = None) -> Centers:
     n_panels = -(-n_clusters // WIDTH)
     slots = np.zeros(n_panels * WIDTH, np.int32)
     slots[:n_clusters] = np.arange(n_clusters) if order is None else order
-    scores, squares = np.empty(exact.shape, np.float32), np.empty(n_clusters)
-    panels = np.zeros((n_panels, n_features, WIDTH), np.float32)
-    _frame_centers(exact, writable(frame.shift), frame.scale, slots, scores, panels, squares)
-    norms = squares.astype(np.float32)
-    panel_norms = np.full(n_panels * WIDTH, LARGEST, np.float32)
-    panel_norms[:n_clusters] = norms[slots[:n_clusters]]
-    max_norm = float(np.sqrt(squares.max(initial=0.0)))
+    scores, norms = np.empty(exact.shape, np.float32), np.empty(n_clusters, np.float32)
+    panels = np.empty((n_panels, n_features, WIDTH), np.float32)
+    panels[n_clusters // WIDTH :] = 0.0  # the last one, where it is not full
+    panel_norms = np.empty(n_panels * WIDTH, np.float32)
+    max_norm = _frame_centers(
+        exact, writable(frame.shift), frame.scale, slots, scores, norms, panels, panel_norms
+    )
     return Centers(exact, scores, norms, max_norm, frame, panels, panel_norms, slots)
 
 
 @compiled_making
 def _frame_centers(
-    exact: F64, shift: F64, scale: float, slots: I32, scores: F32, panels: F32, squares: F64
-) -> None:  # pragma: no cover - compiled
+    exact: F64, shift: F64, scale: float, slots: I32, scores: F32, norms: F32, panels: F32,
+    panel_norms: F32,
+) -> float:  # pragma: no cover - compiled  # fmt: skip
+    """Fill the others from `exact` and `slots`; return the largest norm."""
     n_clusters, n_features = exact.shape
-    framed = np.empty(n_features)
+    framed, most = np.empty(n_features), 0.0
     for k in range(n_clusters):
         for j in range(n_features):
             framed[j] = (exact[k, j] - shift[j]) * scale
             scores[k, j] = np.float32(-2.0 * framed[j])
-        squares[k] = dot(framed, framed)
+        square = dot(framed, framed)
+        norms[k], most = square, max(most, square)
+    for slot in range(len(slots)):
+        panel_norms[slot] = norms[slots[slot]] if slot < n_clusters else LARGEST
     for begin in range(0, n_features, TURNED):  # so few that what is written stays in L1
         end = min(begin + TURNED, n_features)
         for slot in range(n_clusters):
             panel, row = panels[slot // WIDTH, begin:end], scores[slots[slot], begin:end]
             for j in range(end - begin):
                 panel[j, slot % WIDTH] = row[j]
+    return float(np.sqrt(most))

@@ -59,7 +59,8 @@ class ExactSum:
         """Add sums that share a grid."""
         first, *others = parts
         for part in others:
-            if not np.array_equal(part.exponents, first.exponents):
+            is_same = part.exponents is first.exponents
+            if not (is_same or np.array_equal(part.exponents, first.exponents)):
                 raise ValueError("sums on different grids cannot be merged")
         limbs = first.limbs + others[0].limbs if others else first.limbs.copy()
         for part in others[1:]:

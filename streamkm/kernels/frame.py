@@ -26,8 +26,14 @@ LEAST_TILE: Final = 16
 FrameArrays = tuple[F64, float, ViewArrays, F32]
 
 
+class _Rounded:
+    """Where a frame keeps its shift in float32: no field, so that it is not sent or saved."""
+
+    __slots__ = ("_single",)
+
+
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(_Rounded):
     """Where distances are measured from: (x - shift) * scale, of rows as a view shows them.
 
     Parameters
@@ -55,15 +61,23 @@ class Frame:
         Values and a shift that float32 holds exactly are subtracted in float32:
         that rounds once, as the conversion of the float64 difference does.
         """
-        with np.errstate(over="ignore"):
-            single = self.shift.astype(np.float32)
+        single = self._rounded()
         is_single = (
             self.view.is_plain
             and (dtype.itemsize <= 2 or dtype == np.float32)
             and 2.0**-100 < self.scale < 2.0**100
-            and np.array_equal(single, self.shift)
         )
         return self.shift, self.scale, self.view.arrays, single if is_single else single[:0]
+
+    def _rounded(self) -> F32:
+        """Return the shift in float32 where that holds it, else nothing."""
+        found: F32 | None = getattr(self, "_single", None)
+        if found is None:
+            with np.errstate(over="ignore"):
+                found = self.shift.astype(np.float32)
+            found = found if np.array_equal(found, self.shift) else found[:0]
+            object.__setattr__(self, "_single", found)
+        return found
 
     @classmethod
     def about(cls, shift: F64, reach: float) -> Frame:

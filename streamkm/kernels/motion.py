@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 
 from streamkm.kernels.centers import Centers
-from streamkm.kernels.compiled import compiled_reordered
+from streamkm.kernels.compiled import compiled, compiled_reordered
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.update import squared_moves
-from streamkm.typing import F32, F64
+from streamkm.typing import F32, F64, I32
 
 UP: Final = 1.0 + 2.0**-20  # over all roundings on the way to float32
 MAX_HALVED: Final = 1024  # centers up to which all distances between them are taken
@@ -86,18 +86,10 @@ def motion_of(
         slack; half the distances between them are taken there.
     """
     n_clusters = len(own)
-    members = centers.slots[:n_clusters]
-    placed = np.zeros((n_groups, group_slots(n_clusters, n_groups)))  # by group; no move behind
-    placed.ravel()[:n_clusters] = own[members]
-    next_most, most = np.partition(placed, -2, axis=1)[:, -2:].T
-    is_longest = np.arange(placed.shape[1]) == placed.argmax(axis=1)[:, None]
-    others = np.empty(n_clusters)
-    others[members] = np.where(is_longest, next_most[:, None], most[:, None]).ravel()[:n_clusters]
-    return Motion(_up(own), _up(most), _up(others), _half(*(nearer or (centers, 0.0))))
-
-
-def _up(values: F64) -> F32:
-    return np.nextafter(values.astype(np.float32), np.float32(np.inf))
+    most = np.empty(n_groups, np.float32)
+    each, others = np.empty((2, n_clusters), np.float32)
+    _fill_moves(own, centers.slots, group_slots(n_clusters, n_groups), each, most, others)
+    return Motion(each, most, others, _half(*(nearer or (centers, 0.0))))
 
 
 def _half(centers: Centers, slack: float) -> F32:
@@ -105,22 +97,58 @@ def _half(centers: Centers, slack: float) -> F32:
     n_clusters, n_features = centers.exact.shape
     if not 1 < n_clusters <= MAX_HALVED:
         return np.zeros(n_clusters, np.float32)
-    nearest = np.full(n_clusters, np.inf)
-    _nearest_others(np.ascontiguousarray(centers.exact), nearest)
+    nearest, half = np.empty(n_clusters), np.empty(n_clusters, np.float32)
+    _nearest_others(centers.exact, nearest)
     rounding = 1.0 - 2.0**-52 * (n_features + 4)
-    half = 0.5 * centers.frame.scale * rounding * np.sqrt(nearest) - slack
-    rounded: F32 = np.nextafter(np.maximum(half, 0.0).astype(np.float32), np.float32(0.0))
-    return rounded
+    _fill_half(nearest, 0.5 * centers.frame.scale * rounding, slack, half)
+    return half
+
+
+@compiled
+def _up(value: float) -> np.float32:  # pragma: no cover - compiled
+    up: np.float32 = np.nextafter(np.float32(value), np.float32(np.inf))
+    return up
+
+
+@compiled
+def _fill_moves(
+    own: F64, slots: I32, width: int, each: F32, most: F32, others: F32
+) -> None:  # pragma: no cover - compiled
+    """Fill the moves of a `Motion` from those of each center."""
+    for group in range(len(most)):
+        start, stop = group * width, min((group + 1) * width, len(own))
+        longest, first, second = start, 0.0, 0.0
+        for slot in range(start, stop):
+            move = own[slots[slot]]
+            if move > first:
+                longest, first, second = slot, move, first
+            else:
+                second = max(second, move)
+        most[group] = _up(first)
+        for slot in range(start, stop):
+            k = slots[slot]
+            each[k], others[k] = _up(own[k]), _up(second if slot == longest else first)
+
+
+@compiled
+def _fill_half(
+    nearest: F64, factor: float, slack: float, half: F32
+) -> None:  # pragma: no cover - compiled
+    """Halve distances to the nearest, whose squares are given, and round them down."""
+    for k in range(len(half)):
+        value = max(factor * np.sqrt(nearest[k]) - slack, 0.0)
+        half[k] = np.nextafter(np.float32(value), np.float32(0.0))
 
 
 @compiled_reordered
 def _nearest_others(centers: F64, nearest: F64) -> None:  # pragma: no cover - compiled
-    """Lower `nearest` to the squared distance of each center to its nearest other.
+    """Fill the squared distance of each center to its nearest other.
 
     Not a product of matrices: the threads of a BLAS spin for a while after each
     call, and take a core from the pass that follows.
     """
     for i in range(len(centers)):
+        nearest[i] = np.inf
         for k in range(i):
             square = 0.0
             for j in range(centers.shape[1]):

@@ -47,7 +47,8 @@ class OpenSum:
             np.int32 if is_small else np.float64,
         )
         self._scratch: NDArray[Any] = np.zeros(shape, kind)
-        self._constants = rounders(total.exponents)
+        # One limb is of integers, which nothing rounds.
+        self._constants = rounders(total.exponents) if n_limbs > 1 else np.empty((1, 0))
         self._taken = np.zeros(1, np.int64)
 
     @property

@@ -25,7 +25,9 @@ import numpy as np
 from streamkm.kernels.centers import CenterArrays, Centers, prepare
 from streamkm.kernels.compiled import compiled
 from streamkm.kernels.directions import combined, extended, largest, product
+from streamkm.kernels.dots import dot
 from streamkm.kernels.frame import Frame
+from streamkm.kernels.update import writable
 from streamkm.typing import F32, F64, I64
 
 LEADING: Final = 512  # centers that directions are taken from: the cost goes with their number
@@ -152,13 +154,13 @@ class Shadow:
             if before.subspace is subspace:
                 which = np.flatnonzero(steps)  # most centers stand still in most passes
                 inside[:], squares[:] = before.inside, before.squares
-        framed = _framed(centers, which)
+        framed = np.empty((len(which), n_features))
+        shift, scale = centers.frame.shift, centers.frame.scale
+        _frame_some(centers.exact, which, writable(shift), scale, framed, squares)
         inside[which] = product(framed, subspace.directions)
-        squares[which] = np.einsum("ij,ij->i", framed, framed)
         # What is left of squares that cancel is as wrong as they were rounded.
         rounding = 4.0 * np.sqrt(n_features * 2.0**-53)
-        order = centers.slots[:n_clusters].astype(np.int64)
-        levels = []
+        order, levels = centers.slots[:n_clusters], []
         for i, size in enumerate(subspace.sizes):
             seen, drift = np.empty((n_clusters, size + 1)), np.zeros(n_clusters)
             _fill_seen(inside, squares, seen)
@@ -194,6 +196,18 @@ def _single(directions: F64) -> F32:
 
 def _leading(centers: Centers) -> slice:
     return slice(None, None, -(-len(centers.exact) // LEADING))
+
+
+@compiled
+def _frame_some(
+    exact: F64, which: I64, shift: F64, scale: float, framed: F64, squares: F64
+) -> None:  # pragma: no cover - compiled
+    """Frame some centers, and take their squared lengths where those of all stand."""
+    for i in range(len(which)):
+        center, row = exact[which[i]], framed[i]
+        for j in range(len(row)):
+            row[j] = (center[j] - shift[j]) * scale
+        squares[which[i]] = dot(row, row)
 
 
 def _framed(centers: Centers, which: I64 | slice) -> F64:

@@ -52,19 +52,24 @@ def squared_moves(before: F64, after: F64, scale: float = 1.0) -> F64:
 
 def writable(values: F64) -> F64:
     """Return an array of the one kind that kernels are compiled for; what was sent is read-only."""
+    flags = values.flags
+    if flags.c_contiguous and flags.writeable and values.dtype == np.float64:
+        return values  # at once: it is asked ten times a pass
     return np.require(values, np.float64, ["C", "W"])
 
 
 def _units(sums: ExactSum) -> F64:
-    return np.asarray(np.ldexp(1.0, sums.exponents))
+    """Return the units of two limbs; one alone has unit 1."""
+    is_single = len(sums.limbs) == 1
+    return np.empty((0, 0)) if is_single else np.asarray(np.ldexp(1.0, sums.exponents))
 
 
 @compiled
 def _value(limbs: I64, units: F64, k: int, j: int) -> float:  # pragma: no cover - compiled
     """Return a sum as `ExactSum.value` does."""
-    total: float = limbs[0, k, j] * units[0, j]
-    if len(limbs) == 2:
-        total += limbs[1, k, j] * units[1, j]
+    if len(limbs) == 1:
+        return float(limbs[0, k, j])
+    total: float = limbs[0, k, j] * units[0, j] + limbs[1, k, j] * units[1, j]
     return total
 
 
@@ -79,7 +84,7 @@ def _fill_means(
                 means[k, j] = before[k, j]
         elif len(limbs) == 1:  # a loop of its own: the compiler takes it in vectors
             for j in range(means.shape[1]):
-                means[k, j] = limbs[0, k, j] * units[0, j] / own
+                means[k, j] = limbs[0, k, j] / own
         else:
             for j in range(means.shape[1]):
                 means[k, j] = _value(limbs, units, k, j) / own

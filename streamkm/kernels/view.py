@@ -9,6 +9,9 @@ import numpy as np
 
 from streamkm.typing import F64, I64, Json, Rows
 
+NO_COLUMNS: Final[I64] = np.empty(0, np.int64)
+NOTHING: Final[F64] = np.empty(0)
+
 # What compiled code takes of a `View`: columns, offset, factor, is_unit, is_plain.
 ViewArrays = tuple[I64, F64, F64, bool, bool]
 
@@ -45,10 +48,9 @@ class View:
     @property
     def arrays(self) -> ViewArrays:
         """Return the view as compiled code takes it; it multiplies, since that is faster."""
-        none: F64 = np.empty(0)
-        columns = np.empty(0, np.int64) if self.columns is None else self.columns
+        columns = NO_COLUMNS if self.columns is None else self.columns
         if self.offset is None or self.divisor is None:
-            return columns, none, none, self.is_unit, self.is_plain
+            return columns, NOTHING, NOTHING, self.is_unit, self.is_plain
         return columns, self.offset, 1.0 / self.divisor, self.is_unit, False
 
     def width(self, n_features: int) -> int:
