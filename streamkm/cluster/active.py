@@ -110,7 +110,7 @@ class ActiveSet:
         return held.sketch is None or held.sketch.is_settled(prepare(centers, frame, held.order))
 
     def _let_go(self) -> None:
-        """Hold no rows any more; what their labels became is kept."""
+        """Iterate on held rows no more; what their labels became is kept."""
         held, self._held = self._held, None
         if isinstance(held, Hold) and self._kept is not None:
             self._kept.labels[held.numbers] = held.kept.labels
@@ -136,7 +136,10 @@ class ActiveSet:
         (part,) = found
         n_held = sum(held.n_rows for held in part.held)
         n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
-        self._estimate = lasting_of(part.lasting, n_fitting), float(passed.pace.max())
+        lasts = lasting_of(part.lasting, n_fitting)
+        if n_held:  # where a worker had to hold rows of more groups than others, some are held less
+            lasts = min(lasts, float((part.room / np.maximum(passed.pace, SMALLEST)).min()))
+        self._estimate = lasts, float(passed.pace.max())
         if n_held:
             self._held = self.holder.hold(part, passed)
         self._kept, self._kept_for = passed.kept, centers
@@ -148,6 +151,7 @@ class ActiveSet:
         """Return how a full pass holds rows, or measures how long it could; None for neither."""
         frame, before = self.passes.data.frame, self._before
         if before is None or before.shape != centers.shape or len(centers) < 2:
+            self._restore()
             return None
         pace = _pace(moves(before, centers, frame))
         n_groups = groups_for("auto", *centers.shape)
@@ -160,8 +164,7 @@ class ActiveSet:
                 self.holder.clear()
                 self.tally.forget()
             else:
-                self._kept = None
-                self.holder.restore()
+                self._restore()
                 if pace.max() > at / 2.0:
                     return None  # what was measured still tells
         order = order_neighbors(centers, WIDTH) if self._kept is None else self._kept.order
@@ -177,16 +180,23 @@ class ActiveSet:
         far = FAR * max(lasts, 1.0)
         return ActivePass(ready, n_groups, pace, share, sketch, far, kept, motion)
 
+    def _restore(self) -> None:
+        """Leave the memory to the cache, and to what is kept of all rows, again."""
+        self._kept = None
+        if self.holder.restore():
+            self.tally.forget()
+
     def _sketch_bytes(self, n_clusters: int, n_groups: int) -> int:
         """Return what a sketch and bounds of all rows take, and its code; 0 where there is none."""
+        if not self.holder.can_sketch or n_clusters > MOST_DIRECTIONS:
+            return 0
         n_rows, plan = self.passes.source.shape[0], self.passes.plan
         unspent = plan.limit_bytes - plan.working_bytes - plan.cache_bytes
         code_bytes = max(SUBSPACE_BYTES - unspent, 0)
         sketch_bytes = n_rows * bytes_per_row(0, n_clusters)
         fits = SKETCH_SHARE * sketch_bytes + code_bytes <= self.holder.room_bytes
         n_bytes = sketch_bytes + n_rows * bytes_per_row(n_groups) + code_bytes
-        has_one = self.holder.can_sketch and n_clusters <= MOST_DIRECTIONS
-        return n_bytes if fits and has_one else 0
+        return n_bytes if fits else 0
 
     def _n_fitting(self, n_clusters: int, n_groups: int) -> int:
         n_rows, n_features = self.passes.source.shape
@@ -198,7 +208,7 @@ class ActiveSet:
         """Return for how many iterations a hold must last to save more than the cache does."""
         n_rows, n_features = self.passes.source.shape
         cached = self.holder.cache_bytes / (n_rows * n_features * self.passes.source.dtype.itemsize)
-        return max(LEAST_GAIN / (1.0 - cached) - 1.0, 1.0)
+        return max(LEAST_GAIN / max(1.0 - cached, SMALLEST) - 1.0, 1.0)
 
 
 def _pace(moved: F64) -> F64:

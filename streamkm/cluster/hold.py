@@ -42,9 +42,10 @@ class HereHolder:
         self.cached.forget()
         self.cached.budget_bytes = 0
 
-    def restore(self) -> None:
-        """Give it back."""
+    def restore(self) -> bool:
+        """Give it back; return whether what is kept of all rows is lost by that: it is not."""
         self.cached.budget_bytes = self.cache_bytes
+        return False
 
     def full_pass(self, passed: ActivePass) -> ActivePass:
         """Return a full pass as tasks need it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from streamkm.cluster.passes import Passes
 from streamkm.data.cache import WorkersCache
@@ -18,9 +19,18 @@ from streamkm.kernels.motion import motion_of, moves
 from streamkm.tasks.held import HeldContext, HeldShare, HeldSums, SentActive, lloyd_held
 from streamkm.typing import F64, I64
 
+FILLED: Final = 0.875  # of the room: one that takes a group from another must hold rows of it, too
+
 
 class AwayHolder:
-    """Has each worker hold rows that it reads, in place of what it caches and knows of rows."""
+    """Has each worker hold rows that it reads, in place of what it caches and knows of rows.
+
+    Attributes
+    ----------
+    cache_bytes, room_bytes
+        Of all workers' caches, and of all that is for rows: as much as is used when the worker
+        with the most threads for its memory is full.
+    """
 
     can_sketch = False
 
@@ -28,25 +38,20 @@ class AwayHolder:
         self.passes, self.cache = passes, cache
         self._own_cache_bytes = cache.budget_bytes
         self._own_bytes = cache.budget_bytes + passes.sent_bytes
-
-    @property
-    def cache_bytes(self) -> int:
-        """Bytes of all workers' caches."""
-        return self._own_cache_bytes * self.passes.executor.n_memories
-
-    @property
-    def room_bytes(self) -> int:
-        """Bytes of all that is for rows."""
-        return self._own_bytes * self.passes.executor.n_memories
+        self.cache_bytes = self.room_bytes = 0
+        self._look_around()
 
     def clear(self) -> None:
         """Leave all of it to rows that are held."""
         self._renew(0)
+        self._look_around()
 
-    def restore(self) -> None:
-        """Give it back."""
-        if self.cache.budget_bytes != self._own_cache_bytes:
+    def restore(self) -> bool:
+        """Give it back; return whether what workers know of rows is lost by that."""
+        is_cleared = self.cache.budget_bytes != self._own_cache_bytes
+        if is_cleared:
             self._renew(self._own_cache_bytes)
+        return is_cleared
 
     def full_pass(self, passed: ActivePass) -> SentActive:
         """Return a full pass as tasks need it."""
@@ -72,26 +77,39 @@ class AwayHolder:
 
     def _shares(self, parts: Sequence[HeldAway]) -> list[HeldShare]:
         """Return a share for each thread of each worker that holds some: none waits for another."""
-        executor = self.passes.executor
-        names = executor.everywhere(name_here)
         held: dict[str, list[HeldAway]] = defaultdict(list)
         for part in sorted(parts, key=lambda part: -part.n_rows):
             held[part.process].append(part)
         shares: list[HeldShare] = []
-        places: dict[str, list[str]] = defaultdict(list)
-        for place in executor.places():
-            places[names.get(place, "")].append(place)
+        places = self._places()
         for process, own in held.items():
             homes = places.get(process, [])
             for i, home in enumerate(homes[: len(own)]):
                 some = own[i :: len(homes)]
                 keys, n_rows = tuple(part.key for part in some), sum(p.n_rows for p in some)
-                shares.append(HeldShare(len(shares), home, keys, n_rows))
+                shares.append(HeldShare(home, keys, n_rows))
         return shares
 
+    def _places(self) -> dict[str, list[str]]:
+        """Return where tasks run, by the name of the process that would hold their rows."""
+        executor = self.passes.executor
+        names = executor.everywhere(name_here)
+        places: dict[str, list[str]] = defaultdict(list)
+        for place in executor.places():
+            places[names.get(place, place)].append(place)
+        return places
+
+    def _look_around(self) -> None:
+        """Learn how many workers there are; rows go to them by their threads."""
+        n_threads = [len(homes) for homes in self._places().values()]
+        if n_threads:  # else they are on their way
+            n_full = sum(n_threads) / max(n_threads)
+            self.cache_bytes = int(self._own_cache_bytes * n_full)
+            self.room_bytes = int(self._own_bytes * n_full * FILLED)
+
     def _renew(self, budget_bytes: int) -> None:
-        token = self.cache.renew(budget_bytes)
-        self.passes.executor.everywhere(forget_here, token)
+        self.passes.executor.everywhere(forget_here, self.cache.token)
+        self.cache.renew(budget_bytes)
 
 
 @dataclass(slots=True)
@@ -116,8 +134,8 @@ class HoldAway:
     n_groups: int
     shares: list[HeldShare]
     since: str
-    token: str = ""
-    sketch: None = None
+    token: str = field(init=False)
+    sketch: None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.token = self.since

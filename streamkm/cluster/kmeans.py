@@ -58,8 +58,9 @@ class KMeans(GivenStart, Exchange, Clusterer):
         measures every row to every center; "hamerly" keeps two bounds a row, and
         skips rows that cannot have changed; "yinyang" keeps more, for many
         centers; "auto" chooses by the number of clusters, and first looks at wide
-        rows in a subspace near the centers. Bounds are kept where
-        tasks share this process's memory and they fit under the limit.
+        rows in a subspace near the centers, and holds those that may change where not
+        all fit in memory. What is known of rows is kept where it fits under the limit, on
+        threads and by a cluster's workers.
     max_time_s
         Stop after the first pass that ends later than this many seconds; None
         for no limit.

@@ -75,6 +75,7 @@ def lloyd(
     """
     running = [i for i, state in enumerate(states) if _goes_on(state, parameters)]
     tally = tally_for(passes, len(states), parameters.algorithm)
+    stop_shift = parameters.tol * passes.data.summary.mean_variance
     while running:
         n_iter = max(states[i].n_iter for i in running) + 1
         parts, found = tally.sums(
@@ -91,7 +92,7 @@ def lloyd(
             n_iter=[states[i].n_iter for i in running],
             inertia=[states[i].inertia for i in running],
             center_shift=[states[i].center_shift for i in running],
-            stop_shift=parameters.tol * passes.data.summary.mean_variance,
+            stop_shift=stop_shift,
             **found,
         )
         passes.note()

@@ -96,11 +96,9 @@ class WorkersCache(WrappedSource):
         )
         return cached.read(start, stop)
 
-    def renew(self, budget_bytes: int) -> str:
-        """Have workers keep so much from now on, beginning with nothing; return the old token."""
-        before, self.token = self.token, uuid.uuid4().hex
-        self.budget_bytes = budget_bytes
-        return before
+    def renew(self, budget_bytes: int) -> None:
+        """Have workers keep so much from now on, under another token: they begin with nothing."""
+        self.token, self.budget_bytes = uuid.uuid4().hex, budget_bytes
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (WorkersCache, (self.source, self.budget_bytes, self.token))

@@ -6,6 +6,7 @@ twice the memory.
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections import deque
@@ -24,14 +25,14 @@ class Forgets(Protocol):
 T = TypeVar("T", bound=Forgets)
 
 _NAME: Final = uuid.uuid4().hex
-_KEPT: Final[dict[str, dict[Hashable, Any]]] = {}  # by the fit's token: one at most
+_KEPT: Final[dict[str, dict[Hashable, Any]]] = {}  # by the token of a fit's passes: one at most
 _FORGOTTEN: Final[deque[str]] = deque(maxlen=256)  # whose last tasks may still be running
 _LOCK: Final = threading.Lock()
 
 
 def name_here() -> str:
     """Return the name of this process, which is no other's."""
-    return _NAME
+    return f"{_NAME}-{os.getpid()}"  # one that was forked has the other's
 
 
 def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:
@@ -52,7 +53,7 @@ def kept_here(token: str, name: Hashable, make: Callable[[], T]) -> T:
 
 
 def forget_here(token: str) -> None:
-    """Forget a fit, for good."""
+    """Forget what was kept for passes of a token, for good."""
     with _LOCK:
         _FORGOTTEN.append(token)
         if token in _KEPT:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import numpy as np
 
@@ -45,7 +46,10 @@ class PassStats:
     @classmethod
     def merge_all(cls, parts: Sequence[PassStats]) -> PassStats:
         """Add them all."""
-        return cls(*(sum(getattr(p, name) for p in parts) for name in cls.__dataclass_fields__))
+        return cls(*map(sum, zip(*map(_NUMBERS, parts), strict=True)))
+
+
+_NUMBERS: Final = attrgetter(*PassStats.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,8 +95,6 @@ class HeldShare:
 
     Parameters
     ----------
-    index
-        Position among the shares.
     home
         The address of the worker that holds them.
     keys
@@ -105,7 +103,6 @@ class HeldShare:
         How many they are.
     """
 
-    index: int
     home: str
     keys: tuple[str, ...]
     n_rows: int
@@ -159,9 +156,9 @@ class Holdings:
         return key, n_rows
 
     def put(self, keys: tuple[str, ...], held: _Held) -> None:
-        """Hold rows, as a pass left them."""
+        """Hold rows, as a pass left them; not where there is room for another run's instead."""
         with self._lock:
-            if self.budget_bytes:
+            if {key for key, _ in self._reserved.values()}.issuperset(keys):
                 self._held[keys] = held
 
     def take(self, keys: tuple[str, ...], since: str, order: I64) -> _Held | None:
@@ -185,6 +182,7 @@ class Holdings:
         """Forget all, and hold nothing from then on."""
         with self._lock:
             self.budget_bytes = 0
+            self._reserved.clear()
             self._held.clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import streamkm
 from streamkm import KMeans
-from streamkm.cluster.active import _pace
+from streamkm.cluster.active import ActiveSet, _pace
 from streamkm.data import here
 from streamkm.data.here import forget_here
 from streamkm.data.layout import Group
@@ -74,8 +75,7 @@ def test_iterations_on_held_rows_give_the_sums_of_all(
     centers = X[rng.choice(400, n_clusters, replace=False)]
     order, n_groups = order_neighbors(centers, WIDTH), groups_for("yinyang", n_clusters, 5)
     groups = [Group(0, 0, 150, 60), Group(1, 150, 400, 60)]
-    token = f"pass of {seed}"
-    here._FORGOTTEN.clear()
+    token = uuid.uuid4().hex
 
     def context(kept):
         return FitContext(MemorySource(X), column or None, (centers,), frame, grids, kept=(kept,))
@@ -94,9 +94,9 @@ def test_iterations_on_held_rows_give_the_sums_of_all(
     assert n_held * X[:1].nbytes < budget
     if event == "new":  # a task of the pass is run again: what it holds now may be other rows
         lloyd(groups[0], context(active))
-    shares = [HeldShare(i, "", (away.key,), away.n_rows) for i, away in enumerate(found.held)]
+    shares = [HeldShare("", (away.key,), away.n_rows) for away in found.held]
     if rng.integers(2) and shares:
-        shares = [HeldShare(0, "", tuple(away.key for away in found.held), n_held)]
+        shares = [HeldShare("", tuple(away.key for away in found.held), n_held)]
     reach = float(np.min(found.room, initial=frame.scale)) / frame.scale
     sums, since, first, before = found.whole, token, centers, centers
     for step in range(4):
@@ -136,17 +136,46 @@ def test_a_worker_holds_no_more_than_it_may():
     assert holdings.reserve((100, 50), 1, 20)[1] == 0
 
 
+def test_a_hold_is_given_up_where_there_are_fewer_centers():
+    done = []
+    passes = SimpleNamespace(data=SimpleNamespace(frame=None))
+    holder = SimpleNamespace(restore=lambda: done.append("restored") or True)
+    tally = SimpleNamespace(passes=passes, forget=lambda: done.append("forgotten"))
+    active = ActiveSet(tally, holder)
+    active._before = np.zeros((3, 2))
+    assert active._plan(np.zeros((2, 2))) is None
+    assert done == ["restored", "forgotten"]
+
+
 def what_is_kept() -> tuple[list[str], int]:
     return [str(name) for kept in here._KEPT.values() for name in kept], os.getpid()
 
 
-@quiet
-def test_a_cluster_reads_fewer_times_than_it_iterates_to_the_same_bits(tight, rng):
+def clustered(rng):
+    """Rows as a store, the settings of a fit, and what plain Lloyd makes of them."""
     middles = rng.uniform(-6, 6, (8, 6))
     X = (middles[rng.integers(8, size=20_000)] + 1.5 * rng.normal(size=(20_000, 6))).astype("f4")
     streamkm.convert(X, "x.zarr", chunk_rows=1000)
     settings = {"n_clusters": 8, "init": rng.uniform(-6, 6, (8, 6)), "tol": 0, "max_iter": 500}
-    expected = KMeans(**settings, algorithm="lloyd", executor="serial").fit(X)
+    return settings, KMeans(**settings, algorithm="lloyd", executor="serial").fit(X)
+
+
+@quiet
+def test_workers_of_one_process_hold_rows_together(tight, rng):
+    settings, expected = clustered(rng)
+    tight(0.3)
+    local = {"processes": False, "n_workers": 2, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+        model = KMeans(**settings, executor=DistributedExecutor(client=client)).fit("x.zarr")
+    assert model.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+    assert (model.inertia_, model.n_iter_) == (expected.inertia_, expected.n_iter_)
+    passes = [r for r in model.history_ if r["stage"] == "assign"]
+    assert sum(r["n_rows"] == 20_000 for r in passes) < 0.7 * model.n_iter_
+
+
+@quiet
+def test_a_cluster_reads_fewer_times_than_it_iterates_to_the_same_bits(tight, rng):
+    settings, expected = clustered(rng)
     tight(0.2)
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,

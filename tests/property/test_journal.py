@@ -100,6 +100,7 @@ def test_a_fit_that_held_rows_goes_on_to_the_same_bits(tight, killed, rng):
         assert killed(model(), "x.zarr", moment) == moment
         found = model().fit("x.zarr")
         assert bits(found) == bits(whole)
+    assert min(record["n_rows"] for record in found.history_) < 6000  # some were held
 
 
 def test_workers_go_on_with_what_threads_began_and_the_reverse(client, killed):
