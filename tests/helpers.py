@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 from numpy.typing import NDArray
+
+# Of a test whose workers are killed or whose cluster ends.
+quiet = pytest.mark.filterwarnings(
+    "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

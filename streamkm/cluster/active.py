@@ -105,9 +105,8 @@ class ActiveSet:
         if held.centers.shape != centers.shape:
             return False
         frame = self.passes.data.frame
-        if not (held.room > _pace(moves(held.centers, centers, frame))).all():
-            return False
-        return held.sketch is None or held.sketch.is_settled(prepare(centers, frame, held.order))
+        has_room = (held.room > _pace(moves(held.centers, centers, frame))).all()
+        return bool(has_room) and held.is_settled(centers, frame)
 
     def _let_go(self) -> None:
         """Iterate on held rows no more; what their labels became is kept."""

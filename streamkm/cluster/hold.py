@@ -13,6 +13,8 @@ from streamkm.cluster.passes import Passes
 from streamkm.data.cache import CachedSource
 from streamkm.data.layout import Block, Ranges, share_out
 from streamkm.kernels.active_rows import ActivePass, ActiveSums
+from streamkm.kernels.centers import prepare
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.held_rows import HeldRows
 from streamkm.kernels.kept_rows import KeptPass, KeptRows
 from streamkm.kernels.kept_sums import KeptSums
@@ -104,10 +106,10 @@ class Hold:
             np.concatenate([part.numbers for part in parts]),
         )
 
-    @property
-    def order(self) -> I64:
-        """The order of the centers in their groups."""
-        return self.kept.order
+    def is_settled(self, centers: F64, frame: Frame) -> bool:
+        """Return whether no other row can have another label, by the sketch, if there is one."""
+        sketch = self.sketch
+        return sketch is None or sketch.is_settled(prepare(centers, frame, self.kept.order))
 
     def iterate(self, passes: Passes, centers: F64, before: F64 | None, title: str) -> KeptSums:
         """Pass over the rows; return what changes in the sums."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from streamkm.cluster.passes import Passes
 from streamkm.data.cache import WorkersCache
 from streamkm.data.here import forget_here, name_here
 from streamkm.kernels.active_rows import ActivePass, ActiveSums
-from streamkm.kernels.centers import prepare
+from streamkm.kernels.frame import Frame
 from streamkm.kernels.held_rows import HeldAway
 from streamkm.kernels.kept_sums import KeptSums
-from streamkm.kernels.motion import motion_of, moves
 from streamkm.tasks.held import HeldContext, HeldShare, HeldSums, SentActive, lloyd_held
-from streamkm.typing import F64, I64
+from streamkm.typing import F64
 
 FILLED: Final = 0.875  # of the room: one that takes a group from another must hold rows of it, too
 
@@ -70,10 +69,8 @@ class AwayHolder:
         shares = self._shares(parts)
         if sum(share.n_rows for share in shares) < sum(part.n_rows for part in parts):
             return None
-        centers = passed.centers.exact
-        return HoldAway(
-            centers, found.room, passed.order, passed.n_groups, shares, self.cache.token
-        )
+        token = self.cache.token
+        return HoldAway(passed.centers.exact, found.room, shares, token, token)
 
     def _shares(self, parts: Sequence[HeldAway]) -> list[HeldShare]:
         """Return a share for each thread of each worker that holds some: none waits for another."""
@@ -120,37 +117,30 @@ class HoldAway:
     ----------
     centers, room
         As for `Hold`.
-    order, n_groups
-        Of the centers.
     shares
         Who holds which.
+    token
+        Of the full pass.
     since
-        Name of the pass before: the token of the full pass at first.
+        Name of the pass before: the token at first.
     """
 
     centers: F64
     room: F64
-    order: I64
-    n_groups: int
     shares: list[HeldShare]
+    token: str
     since: str
-    token: str = field(init=False)
-    sketch: None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:
-        self.token = self.since
+    def is_settled(self, centers: F64, frame: Frame) -> bool:
+        """Return True: there is no sketch to ask."""
+        return True
 
     def iterate(
         self, passes: Passes, centers: F64, before: F64 | None, title: str
     ) -> KeptSums | None:
         """Pass over the rows; return what changes in the sums, None where some are lost."""
         data, number = passes.data, uuid.uuid4().hex
-        assert before is not None
-        ready = prepare(centers, data.frame, self.order)
-        motion = motion_of(moves(before, centers, data.frame), ready, self.n_groups)
-        context = HeldContext(
-            centers, data.frame, data.grids, self.token, number, self.since, self.order, motion
-        )
+        context = HeldContext(centers, data.frame, data.grids, self.token, number, self.since)
         found: HeldSums
         (found,) = passes.run(
             lloyd_held,

@@ -17,13 +17,12 @@ from typing import Any, Final
 
 from streamkm.data.here import kept_here, name_here
 from streamkm.kernels.active_rows import HELD_BYTES, ActiveAccumulator, ActivePass, ActiveSums
-from streamkm.kernels.centers import Centers, prepare
+from streamkm.kernels.centers import Centers
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.held_rows import HeldAway, HeldRows
 from streamkm.kernels.kept_rows import KeptPass, KeptRows, bytes_per_row
 from streamkm.kernels.kept_sums import KeptAccumulator, KeptSums
 from streamkm.kernels.lloyd import Grids
-from streamkm.kernels.motion import Motion
 from streamkm.kernels.settle import RowArrays
 from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.sent import Which
@@ -68,10 +67,6 @@ class HeldContext:
         Of the full pass.
     number, since
         Names of this pass and of the one before, the full pass's token at first.
-    order
-        As for `SentActive`.
-    motion
-        How far the centers moved since.
     """
 
     centers: F64
@@ -80,8 +75,6 @@ class HeldContext:
     token: str
     number: str
     since: str
-    order: I64
-    motion: Motion | None
 
     @property
     def partial_bytes(self) -> int:
@@ -124,9 +117,10 @@ class HeldSums:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Rows of some groups, their weights, and what is known of them since a pass."""
+    """Rows of some groups, their weights, and what is known of them for a pass and its centers."""
 
     number: str
+    centers: F64
     blocks: tuple[tuple[Rows, F64 | None], ...]
     known: KeptRows
 
@@ -161,7 +155,7 @@ class Holdings:
             if {key for key, _ in self._reserved.values()}.issuperset(keys):
                 self._held[keys] = held
 
-    def take(self, keys: tuple[str, ...], since: str, order: I64) -> _Held | None:
+    def take(self, keys: tuple[str, ...], since: str) -> _Held | None:
         """Return rows as pass `since` left them, and hold them no more: a task may fail half-way.
 
         None where they are not all here.
@@ -174,7 +168,7 @@ class Holdings:
             if len(found) < len(keys):
                 return None
             blocks = tuple(block for held in found for block in held.blocks)
-            known = KeptRows.joined([held.arrays for held in found], order)
+            known = KeptRows.joined([held.arrays for held in found], found[0].known.order)
             whole = replace(found[0], blocks=blocks, known=known)
         return whole if whole.number == since else None
 
@@ -214,23 +208,25 @@ class HoldingAccumulator:
             return found
         known = KeptRows.joined([part.known for part in parts], self.passed.order)
         blocks = tuple((part.rows, part.weights) for part in parts)
-        self.holdings.put((self._key,), _Held(self.passed.token, blocks, known))
+        self.holdings.put(
+            (self._key,), _Held(self.passed.token, self.own.passed.centers.exact, blocks, known)
+        )
         return replace(found, held=(HeldAway(self._key, len(known.labels), name_here()),))
 
 
 def lloyd_held(group: HeldShare, context: HeldContext) -> PassResult:
     """Pass over the rows of a share that this process holds: HeldSums."""
     holdings = kept_here(context.token, HELD, Holdings)
-    held = holdings.take(group.keys, context.since, context.order)
+    held = holdings.take(group.keys, context.since)
     if held is None:
         return PassResult((HeldSums(KeptSums(None, None, 0), group.n_rows),), PassStats())
     begin, start = time.perf_counter(), 0
-    ready = prepare(context.centers, context.frame, context.order)
-    own = KeptAccumulator(KeptPass(held.known, ready, context.motion), context.grids)
+    passed = KeptPass.over(held.known, context.centers, held.centers, context.frame)
+    own = KeptAccumulator(passed, context.grids)
     for rows, weights in held.blocks:
         own.add(start, rows, weights)
         start += len(rows)
     result = own.result()
-    holdings.put(group.keys, replace(held, number=context.number))
+    holdings.put(group.keys, replace(held, number=context.number, centers=context.centers))
     stats = PassStats(n_rows=start, compute_s=time.perf_counter() - begin)
     return PassResult((HeldSums(result),), stats)

@@ -8,7 +8,6 @@ import uuid
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 from distributed import Client, LocalCluster
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +16,6 @@ import streamkm
 from streamkm import KMeans
 from streamkm.cluster.active import ActiveSet, _pace
 from streamkm.data import here
-from streamkm.data.here import forget_here
 from streamkm.data.layout import Group
 from streamkm.kernels.accumulate import LloydAccumulator
 from streamkm.kernels.centers import prepare
@@ -25,7 +23,7 @@ from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import groups_for
 from streamkm.kernels.lloyd import Grids, PartialSums
-from streamkm.kernels.motion import motion_of, moves
+from streamkm.kernels.motion import moves
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import PassStarted
@@ -33,18 +31,8 @@ from streamkm.sources.array import MemorySource
 from streamkm.tasks.base import PassResult
 from streamkm.tasks.fit import FitContext, lloyd
 from streamkm.tasks.held import HeldContext, HeldShare, Holdings, SentActive, lloyd_held
+from tests.helpers import quiet
 from tests.property.test_bounds import frame_of
-
-quiet = pytest.mark.filterwarnings(
-    "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_kept():
-    yield
-    for token in list(here._KEPT):
-        forget_here(token)
 
 
 def same(one, other):
@@ -103,10 +91,9 @@ def test_iterations_on_held_rows_give_the_sums_of_all(
         centers = before + 0.05 * reach * rng.normal(size=centers.shape)
         if not (found.room > _pace(moves(first, centers, frame))).all():
             break
-        motion = motion_of(moves(before, centers, frame), prepare(centers, frame, order), n_groups)
         if event == "lost" and step == 1:
             here._forget_all()
-        there = HeldContext(centers, frame, grids, token, f"{step}", since, order, motion)
+        there = HeldContext(centers, frame, grids, token, f"{step}", since)
         parts = [lloyd_held(share, there) for share in shares]
         if not parts:
             assert same(found.whole, truth())

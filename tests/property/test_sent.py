@@ -33,20 +33,10 @@ from streamkm.runtime.dask_cluster import DistributedExecutor
 from streamkm.runtime.events import PassDone
 from streamkm.sources.array import MemorySource
 from streamkm.tasks.sent import Knowledge, SentAccumulator, SentPass
-from tests.helpers import heavy_tailed
+from tests.helpers import heavy_tailed, quiet
 from tests.property.test_bounds import frame_of, walk
 
 EVENTS = ("done", "done", "lost", "twice", "failed", "elsewhere")
-quiet = pytest.mark.filterwarnings(
-    "default::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_kept():
-    yield
-    for token in list(here._KEPT):
-        forget_here(token)
 
 
 @given(
