@@ -8,10 +8,9 @@ blocks). `batch` is a statistical choice and has no place here.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Final, NamedTuple
 
 CHUNK_BYTES: Final = 16 << 20
@@ -100,36 +99,36 @@ class Hand:
         Position among the groups of a pass.
     n_rows
         An equal share of all rows: how many it will be is not known before.
-    first
-        Its own block: no task is without.
-    left
-        The blocks that are left, the same for all tasks; one pass empties it.
+    rows
+        Of all blocks, one behind the other.
+    block_rows
+        Rows of each but the last.
+    taken
+        Numbers the blocks that are taken, for all tasks; one pass uses it up.
     """
 
     index: int
     n_rows: int
-    first: Block
-    left: deque[Block]
+    rows: range
+    block_rows: int
+    taken: count[int]
 
     def blocks(self) -> Iterator[Block]:
-        """Return blocks until none is left."""
-        yield self.first
-        while True:
-            try:
-                yield self.left.popleft()  # safe from several threads
-            except IndexError:
-                return
+        """Return blocks until none is left, the first of its own: no task is without."""
+        number, (start, stop, size) = self.index, (self.rows.start, self.rows.stop, self.block_rows)
+        while (begin := start + number * size) < stop:
+            yield Block(begin, min(begin + size, stop))
+            number = next(self.taken)  # safe from several threads
 
 
 def deal(groups: Sequence[Group], n_hands: int, n_pieces: int = DEALT) -> list[Hand]:
-    """Have tasks take pieces of the blocks of all groups one by one, in row order."""
-    left: deque[Block] = deque()
-    for group in groups:
-        piece_rows = -(-group.block_rows // n_pieces)
-        left.extend(Group(group.index, group.start, group.stop, piece_rows).blocks())
-    total, n_hands = sum(group.n_rows for group in groups), min(n_hands, len(left))
+    """Have tasks take pieces of the blocks of consecutive groups one by one, in row order."""
+    rows = range(groups[0].start, groups[-1].stop)
+    piece_rows = -(-groups[0].block_rows // n_pieces)
+    total, n_hands = len(rows), min(n_hands, -(-len(rows) // piece_rows))
     shares = [total * (h + 1) // n_hands - total * h // n_hands for h in range(n_hands)]
-    return [Hand(h, n_rows, left.popleft(), left) for h, n_rows in enumerate(shares)]
+    taken = count(n_hands)
+    return [Hand(h, n_rows, rows, piece_rows, taken) for h, n_rows in enumerate(shares)]
 
 
 def share_out(ranges: Sequence[Block], n_groups: int) -> list[Ranges]:

@@ -7,6 +7,7 @@ store is 6.7 GB of float32; before a cold pass it is dropped from the page cache
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def read_files(path: Path) -> None:
     files = [file for file in (path / "X").rglob("*") if file.is_file()]
 
     def read(mine: list[Path]) -> None:
-        memory = bytearray(64 << 20)
+        memory = mmap.mmap(-1, 64 << 20)  # begins at a page, which is copied to fastest
         for file in mine:
             with open(file, "rb", buffering=0) as handle:
                 while handle.readinto(memory):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 import pickle
 from pathlib import Path
 
@@ -300,6 +301,15 @@ def test_memory_of_rows_is_used_again():
     assert kept.ctypes.data != first
     small = buffers.rows((1 << 18, 1), np.dtype("f4"))  # to keep it keeps no more than its bytes
     assert small.ctypes.data != first
+
+
+@pytest.mark.parametrize("n_rows", [1 << 18, 1 << 22, (16 << 20) + 1])
+def test_memory_that_files_are_copied_to_begins_at_a_page(n_rows):
+    buffers = Buffers()
+    rows = [buffers.rows((n_rows, 1), np.dtype("f4")) for _ in range(3)]
+    assert {part.ctypes.data % mmap.PAGESIZE for part in rows} == {0}
+    with buffers.lend(4 * n_rows) as scratch:
+        assert scratch.ctypes.data % mmap.PAGESIZE == 0
 
 
 def test_memory_that_nobody_uses_is_bounded():
