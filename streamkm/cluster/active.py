@@ -32,6 +32,7 @@ from streamkm.typing import F64, Json
 
 SKETCH_SHARE: Final = 3  # of the memory: more would leave too few rows to hold
 FAR: Final = 3.0  # times as long as a hold may last, a row needs no sketch
+MOST: Final = 2.0  # times as long, a row is not among those to be held
 SMALLEST: Final = 1e-300  # pace: none is divided by zero
 LEAST_GAIN: Final = 1.2  # fewer reads than a cache saves, by which holding rows is worth it
 
@@ -134,8 +135,7 @@ class ActiveSet:
         refuse_new_bad(whole)
         (part,) = found
         n_held = sum(held.n_rows for held in part.held)
-        n_fitting = n_held or self._n_fitting(len(centers), passed.n_groups)
-        lasts = lasting_of(part.lasting, n_fitting)
+        lasts = lasting_of(part.lasting, self._n_fitting(len(centers), passed.n_groups))
         if n_held:  # where a worker had to hold rows of more groups than others, some are held less
             lasts = min(lasts, float((part.room / np.maximum(passed.pace, SMALLEST)).min()))
         self._estimate = lasts, float(passed.pace.max())
@@ -177,7 +177,8 @@ class ActiveSet:
                 if self._kept is not None and self._kept_for is not None:
                     motion = motion_of(moves(self._kept_for, centers, frame), ready, n_groups)
         far = FAR * max(lasts, 1.0)
-        return ActivePass(ready, n_groups, pace, share, sketch, far, kept, motion)
+        most = MOST * lasts if share else np.inf
+        return ActivePass(ready, n_groups, pace, share, sketch, far, most, kept, motion)
 
     def _restore(self) -> None:
         """Leave the memory to the cache, and to what is kept of all rows, again."""

@@ -17,6 +17,7 @@ import numpy as np
 from streamkm.kernels.accumulate import SumsAccumulator
 from streamkm.kernels.bounds import assign_moved, widen
 from streamkm.kernels.centers import Centers
+from streamkm.kernels.compiled import compiled
 from streamkm.kernels.held_rows import HeldAway, HeldRows
 from streamkm.kernels.kept_rows import KeptRows
 from streamkm.kernels.lloyd import Grids, PartialSums
@@ -51,6 +52,8 @@ class ActivePass:
     sketch
         Of rows that do not last `far` iterations by their room, to tell of them more exactly;
         None where it would leave too little for rows.
+    most
+        Iterations: a row that lasts longer is surely not among those to be held.
     kept
         Labels and bounds of all rows, which the pass brings up to date; None without a sketch.
     motion
@@ -64,6 +67,7 @@ class ActivePass:
     share: float
     sketch: Sketch | None = None
     far: float = 0.0
+    most: float = np.inf
     kept: KeptRows | None = None
     motion: Motion | None = None
 
@@ -73,11 +77,10 @@ class ActivePass:
         return self.centers.slots[: len(self.centers.exact)].astype(np.int64)
 
     def lasting(self, known: RowArrays) -> tuple[F64, F64]:
-        """Return the room of rows, and for how many iterations it lasts; NaN for a tie."""
-        labels, upper, lower = known
-        room = (lower.min(axis=1).astype(np.float64) - upper) * SHRINK
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            return room, np.maximum(room, 0.0) / self.pace[labels]
+        """Return the room of rows, and for how many iterations it lasts."""
+        room, lasts = np.empty(len(known[0])), np.empty(len(known[0]))
+        _lasting(known, self.pace, room, lasts)
+        return room, lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class ActiveAccumulator:
         self.room = np.full(len(passed.pace), np.inf)
         self.lasting = np.zeros(BINS, np.int64)
         self.n_held = 0
-        self._limit = np.inf  # a row that lasts longer is not held
+        self._limit = passed.most  # a row that lasts longer is not held
         self._arrays: tuple[Rows, ...] | None = None
 
     def add(self, start: int, rows: Rows, weights: F64 | None) -> None:
@@ -144,16 +147,10 @@ class ActiveAccumulator:
         room, lasts = passed.lasting(known)
         if passed.sketch is not None:
             self._ask_sketch(passed.sketch, start, rows, seen, known[0], room, lasts)
-        lasts[np.isnan(lasts)] = 0.0  # no room, and no move: a tie
-        with np.errstate(divide="ignore"):
-            octaves = np.log2(lasts) - FIRST_OCTAVE
-        bins = np.nan_to_num(octaves * PER_OCTAVE, posinf=BINS, neginf=0.0)
-        places = np.clip(bins, 0, BINS - 1).astype(np.int64)
-        self.lasting += np.bincount(places, minlength=BINS)
+        _count(lasts, self.lasting)
         chosen = self._hold(start, rows, weights, known, room, lasts)
-        rest = np.ones(n, np.bool_)
-        rest[chosen] = False
-        np.minimum.at(self.room, known[0][rest], room[rest])
+        room[chosen] = np.inf
+        _keep_least(known[0], room, self.room)
 
     def _label(self, rows: Rows, weights: F64 | None, known: RowArrays) -> F32 | None:
         """Label a block and add it, or what changes; return what was seen of its near rows, if so.
@@ -166,7 +163,7 @@ class ActiveAccumulator:
             self.sums.add_labeled(rows, weights, labels)
             return None
         is_open = widen(passed.motion, passed.centers, known)
-        near = np.flatnonzero(is_open | ~(passed.lasting(known)[1] >= passed.far))
+        near = np.flatnonzero(is_open | (passed.lasting(known)[1] < passed.far))
         before = labels.copy()
         seen = np.empty((len(rows), sketch.seen.shape[1]), np.float32)
         seen[near] = sketch.see(rows, near)
@@ -180,7 +177,7 @@ class ActiveAccumulator:
         lasts: F64,
     ) -> None:  # fmt: skip
         """Add the rows of a block whose room does not last; it is asked where it tells more."""
-        near = np.flatnonzero(~(lasts >= self.passed.far))  # NaN is not
+        near = np.flatnonzero(lasts < self.passed.far)
         every = 1 if self.passed.share else SAMPLED
         some = near[::every]
         there = sketch.see(rows, some) if seen is None else seen[some]
@@ -213,7 +210,7 @@ class ActiveAccumulator:
             kept = np.argpartition(everyone, self.capacity - 1)[: self.capacity]
             self._limit = float(everyone[kept].max())
         gone = np.setdiff1d(np.arange(self.n_held), kept, assume_unique=True)
-        np.minimum.at(self.room, self._arrays[2][gone], self._arrays[5][gone])
+        _keep_least(self._arrays[2][gone], self._arrays[5][gone], self.room)
         chosen = wanted[kept[kept >= self.n_held] - self.n_held]
         n_after = len(kept)
         places = np.concatenate([gone, np.arange(self.n_held, n_after)])
@@ -235,3 +232,37 @@ class ActiveAccumulator:
             if self.passed.sketch is not None:
                 self.passed.sketch.labels[numbers] = -1
         return ActiveSums(self.sums.result(), held, self.room, self.lasting)
+
+
+@compiled
+def _lasting(
+    known: RowArrays, pace: F64, room: F64, lasts: F64
+) -> None:  # pragma: no cover - compiled
+    """Fill the room of rows, and for how many iterations it lasts: for none at a tie."""
+    labels, upper, lower = known
+    for i in range(len(labels)):
+        least = np.float64(lower[i, 0])
+        for group in range(1, lower.shape[1]):
+            least = min(least, np.float64(lower[i, group]))
+        room[i] = (least - np.float64(upper[i])) * SHRINK
+        lasts[i] = 0.0
+        if room[i] > 0.0:
+            step = pace[labels[i]]
+            lasts[i] = room[i] / step if step > 0.0 else np.inf
+
+
+@compiled
+def _count(lasts: F64, lasting: I64) -> None:  # pragma: no cover - compiled
+    """Count rows by how many iterations they last."""
+    for i in range(len(lasts)):
+        place = 0.0
+        if lasts[i] > 0.0:
+            place = (np.log2(lasts[i]) - FIRST_OCTAVE) * PER_OCTAVE
+        lasting[int(min(max(place, 0.0), BINS - 1.0))] += 1
+
+
+@compiled
+def _keep_least(labels: I32, room: F64, least: F64) -> None:  # pragma: no cover - compiled
+    """Keep the least room of each cluster."""
+    for i in range(len(labels)):
+        least[labels[i]] = min(least[labels[i]], room[i])

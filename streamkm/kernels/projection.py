@@ -8,15 +8,23 @@ import numpy as np
 
 from streamkm.kernels.assign import UNIT
 from streamkm.kernels.centers import LARGEST
-from streamkm.kernels.compiled import compiled, compiled_reordered
+from streamkm.kernels.compiled import compiled, compiled_making, compiled_reordered
 from streamkm.kernels.distance_bounds import DOWN, below
+from streamkm.kernels.dot_tile import DOT_CENTERS, DOT_ROWS, score_dots
 from streamkm.kernels.frame import square_of
+from streamkm.kernels.panels import row_address
+from streamkm.kernels.register_tile import LANES
 from streamkm.typing import F32, F64, I64
 
-PIECE: Final = 256  # features whose products are added in float32 before they go to float64
-AT_ONCE: Final = 16  # rows for which a piece of two directions is read once
+PIECE: Final = 256  # features whose squares are added in float32 before they go to float64
+DEPTH: Final = 240  # products likewise, of each lane
+ROUNDINGS: Final = 264  # of a sum of either: lanes and what is behind the last whole vector too
+AT_ONCE: Final = 16  # rows for which a piece of a few directions is read once
 VANISHED: Final = 2.0**-148  # of a feature's square in float32: more than underflow takes
-FOUR: Final = 4  # rows and two directions: as many sums as stay in registers
+
+# What rows are projected in: which of a tile they are; where these and the directions begin in
+# memory; their products with a few directions, and zeros behind them; and all sums of products.
+Room = tuple[I64, I64, F32, F64]
 
 # Behind the coordinates of a row: to how many directions it was projected, 0 before it is; a bound
 # on the length of what cannot be seen of the way to its center, less the center's drift; the
@@ -24,34 +32,41 @@ FOUR: Final = 4  # rows and two directions: as many sums as stay in registers
 FACTS: Final = 4
 
 
+@compiled_making
+def make_room(directions: F32) -> Room:  # pragma: no cover - compiled
+    """Return room for the rows that are projected together."""
+    n_directions = len(directions)
+    return (
+        np.empty(AT_ONCE, np.int64),
+        np.empty(AT_ONCE + n_directions, np.int64),
+        np.zeros((DOT_CENTERS + 1, AT_ONCE), np.float32),
+        np.empty((AT_ONCE, n_directions)),
+    )
+
+
 @compiled
 def project(
-    framed: F32, chosen: I64, n: int, n_before: int, directions: F32, seen: F32, numbers: I64,
-    sums: F64,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    framed: F32, n: int, n_before: int, directions: F32, seen: F32, numbers: I64, room: Room
+) -> None:  # pragma: no cover - compiled
     """Fill what is kept of framed rows: their coordinates, the length of the rest, their FACTS.
 
     Parameters
     ----------
-    framed, chosen, n
-        A tile, and which of its rows, shape (AT_ONCE,); how many they are.
+    framed, n
+        A tile, and how many of its rows; `room` says which.
     n_before
         To how many directions they were projected before.
     directions
-        In float32, and zeros behind the last.
+        In float32, shape (n_directions, n_features).
     seen, numbers
         What is kept of all rows, and the number of each row of the tile.
-    sums
-        Scratch, shape (AT_ONCE, len(directions)).
     """
-    n_features, n_directions = directions.shape[1], len(directions) - 1
+    chosen, _, _, sums = room
+    n_directions, n_features = directions.shape
     chosen[n:] = chosen[0]
     sums[:] = 0.0
-    for start in range(0, n_features, PIECE):
-        stop = min(start + PIECE, n_features)
-        for k in range(n_before, n_directions, 2):
-            for first in range(0, n, FOUR):
-                _add_dots(framed, chosen, first, directions, k, start, stop, sums)
+    for start in range(0, n_features, DEPTH * LANES):
+        _add_products(framed, n, n_before, directions, start, room)
     for r in range(n):
         square = n_features * VANISHED
         for start in range(0, n_features, PIECE):
@@ -63,50 +78,44 @@ def project(
         _finish(n_directions, square, out)
 
 
-@compiled_reordered
-def _add_dots(
-    framed: F32, chosen: I64, first: int, directions: F32, k: int, start: int, stop: int, sums: F64
+@compiled
+def _add_products(
+    framed: F32, n: int, n_before: int, directions: F32, start: int, room: Room
 ) -> None:  # pragma: no cover - compiled
-    """Add the products of FOUR rows with directions k and k + 1 over some features."""
-    # Counted from zero, so that no index may be negative: the loop becomes one of vectors.
-    w, v = directions[k, start:stop], directions[k + 1, start:stop]
-    x, y = framed[chosen[first], start:stop], framed[chosen[first + 1], start:stop]
-    z, u = framed[chosen[first + 2], start:stop], framed[chosen[first + 3], start:stop]
-    a = b = c = d = e = f = g = h = np.float32(0.0)
-    for j in range(len(w)):
-        a += x[j] * w[j]
-        b += x[j] * v[j]
-        c += y[j] * w[j]
-        d += y[j] * v[j]
-        e += z[j] * w[j]
-        f += z[j] * v[j]
-        g += u[j] * w[j]
-        h += u[j] * v[j]
-    sums[first, k] += a
-    sums[first, k + 1] += b
-    sums[first + 1, k] += c
-    sums[first + 1, k + 1] += d
-    sums[first + 2, k] += e
-    sums[first + 2, k + 1] += f
-    sums[first + 3, k] += g
-    sums[first + 3, k + 1] += h
+    """Add the products of the rows with all directions over a piece of the features."""
+    chosen, places, products, sums = room
+    n_directions, length = len(directions), min(DEPTH * LANES, directions.shape[1] - start)
+    for r in range(AT_ONCE):
+        places[r] = row_address(framed, chosen[r]) + 4 * start
+    for k in range(n_before, n_directions):
+        places[AT_ONCE + k] = row_address(directions, k) + 4 * start
+    x, w, out = places.ctypes.data, places.ctypes.data + 8 * AT_ONCE, products.ctypes.data
+    zeros, k = out + 4 * DOT_CENTERS * AT_ONCE, n_before
+    while k < n_directions:
+        left = n_directions - k
+        few = -(-left // -(-left // DOT_CENTERS))  # parts of nearly equal size
+        for r in range(0, n, DOT_ROWS):
+            score_dots(x + 8 * r, w + 8 * k, zeros, length, few, out + 4 * r, AT_ONCE)
+        for i in range(few):
+            for r in range(n):
+                sums[r, k + i] += products[i, r]
+        k += few
 
 
 @compiled
 def _finish(n_directions: int, square: float, out: F32) -> None:  # pragma: no cover - compiled
     """Write the length of what is left beside a row's coordinates, and its FACTS.
 
-    Products are added in float32 within a piece, so that the error of a
-    coordinate is at most (PIECE + 4) units of the row's length, and that of its square (PIECE + 4)
-    units of it; four units more are for the rounding of directions, row and result.
+    The error of a coordinate is at most ROUNDINGS units of the row's length, and that of its
+    square as many units of it, those of the rounding of directions, row and result among them.
     """
     inside = 0.0
     for k in range(n_directions):
         inside += np.float64(out[k]) * np.float64(out[k])
     size = np.sqrt(square)
-    error = UNIT * (PIECE + 8) * np.sqrt(np.float64(n_directions)) * size
+    error = UNIT * ROUNDINGS * np.sqrt(np.float64(n_directions)) * size
     rest = max(square - inside, 0.0)
-    doubt = 2.1 * np.sqrt(inside) * error + error * error + UNIT * (PIECE + 8) * square
+    doubt = 2.1 * np.sqrt(inside) * error + error * error + UNIT * ROUNDINGS * square
     # |sqrt(a) - sqrt(b)| is |a - b| / (sqrt(a) + sqrt(b)), and at most sqrt(|a - b|).
     blur = doubt / np.sqrt(rest) if rest > doubt else np.sqrt(doubt)
     out[n_directions] = np.sqrt(rest)

@@ -20,8 +20,10 @@ from streamkm.kernels.panels import Scratch, make_scratch, row_address, score_pa
 from streamkm.kernels.projection import (
     AT_ONCE,
     FACTS,
+    Room,
     far_from,
     keep_unseen,
+    make_room,
     near_from,
     project,
 )
@@ -35,10 +37,9 @@ from streamkm.kernels.settle import (
 from streamkm.kernels.subspace import LevelArrays, Levels, Shadow
 from streamkm.kernels.tile import readable
 from streamkm.kernels.widening import list_open, widened
-from streamkm.typing import F32, F64, I32, I64, Rows
+from streamkm.typing import F32, I32, I64, Rows
 
 Looks = tuple[int, int]  # rows of which a subspace was asked, and of how many in vain
-Room = tuple[I64, F64]  # rows of a tile that are projected together, and their sums
 
 
 def assign_seen(
@@ -87,7 +88,7 @@ def _seen_block(
     grouping = (groups_of(centers, group_width), group_width)
     listed, limits = np.empty(far_step, np.int64), np.empty(far_step, np.float32)
     open_rows, scores = np.empty(far_step, np.int64), np.empty(group_width, np.float32)
-    room = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(directions)))
+    room = make_room(directions)
     is_open = widened(False, motion, grouping[0], known)
     at = n_moved = n_bad = n_asked = n_open = ZERO
     while at < len(rows):
@@ -218,14 +219,14 @@ def _see_more(
     numbers: I64, framed: F32, n_before: int, directions: F32, seen: F32, room: Room
 ) -> None:  # pragma: no cover - compiled
     """Project those that were projected to `n_before` directions so far."""
-    chosen, sums = room
+    chosen = room[0]
     n, last = ZERO, len(numbers) - 1
     for q in range(len(numbers)):
         if seen[numbers[q], -FACTS] == n_before:
             chosen[n] = q
             n += 1
         if n == AT_ONCE or (n > 0 and q == last):
-            project(framed, chosen, n, n_before, directions, seen, numbers, sums)
+            project(framed, n, n_before, directions, seen, numbers, room)
             n = ZERO
 
 

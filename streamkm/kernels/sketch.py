@@ -20,7 +20,7 @@ from streamkm.kernels.compiled import ZERO, compiled, compiled_making
 from streamkm.kernels.frame import FrameArrays, frame_rows
 from streamkm.kernels.motion import group_slots, moves
 from streamkm.kernels.panels import make_scratch
-from streamkm.kernels.projection import AT_ONCE, FACTS, keep_rest, project
+from streamkm.kernels.projection import AT_ONCE, FACTS, keep_rest, make_room, project
 from streamkm.kernels.settle import Grouping, RowArrays
 from streamkm.kernels.shadows import look
 from streamkm.kernels.subspace import LevelArrays, Shadow, Subspace, seen_moves
@@ -152,7 +152,7 @@ def _see_rows(
     """Frame rows of a block, project them, and keep what is not seen of the way to a center."""
     scratch = make_scratch(centers)
     framed, step = scratch[0], len(scratch[0])
-    few, sums = np.empty(AT_ONCE, np.int64), np.empty((AT_ONCE, len(directions)))
+    room = make_room(directions)
     places = np.arange(len(chosen))
     for start in range(0, len(chosen), step):
         numbers = chosen[start : start + step]
@@ -161,8 +161,8 @@ def _see_rows(
         for first in range(0, n, AT_ONCE):
             m = min(AT_ONCE, n - first)
             for r in range(m):
-                few[r] = first + r
-            project(framed, few, m, ZERO, directions, seen, places[start : start + n], sums)
+                room[0][r] = first + r
+            project(framed, m, ZERO, directions, seen, places[start : start + n], room)
     for i in range(len(seen)):
         keep_rest(seen[i], slack)
 

@@ -46,7 +46,7 @@ class Subspace:
     directions
         Orthonormal, shape (n_directions, n_features); zeros where the centers span less.
     single
-        The same in float32, and zeros behind the last.
+        The same in float32.
     grew_from
         What it was at first: the same directions but the last; None where it did not grow.
     """
@@ -63,7 +63,7 @@ class Subspace:
         O(n_directions * n_features * (n_leading + n_directions)).
         """
         directions = largest(_framed(centers, _leading(centers)), n_directions)
-        return cls(directions, _single(directions))
+        return cls(directions, directions.astype(np.float32))
 
     def grown(self, centers: Centers, before: F64, n_directions: int) -> Subspace:
         """Return it with more directions: where centers lie outside, and where they move to.
@@ -79,7 +79,7 @@ class Subspace:
         rest -= combined(product(rest, self.directions), self.directions)
         more = largest(rest, n_directions - len(self.directions))
         directions = extended(self.directions, more)
-        return Subspace(directions, _single(directions), self)
+        return Subspace(directions, directions.astype(np.float32), self)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -186,12 +186,6 @@ class Shadow:
 def seen_moves(subspace: Subspace, centers: Centers, before: F64) -> F64:
     """Return by what centers have moved within the span, shape (n_clusters, n_directions)."""
     return product((centers.exact - before) * centers.frame.scale, subspace.directions)
-
-
-def _single(directions: F64) -> F32:
-    single = np.zeros((len(directions) + 1, directions.shape[1]), np.float32)
-    single[:-1] = directions
-    return single
 
 
 def _leading(centers: Centers) -> slice:

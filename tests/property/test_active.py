@@ -101,8 +101,11 @@ def test_most_iterations_of_well_behaved_data_read_nothing(tight, rng):
     assert sum(size > 0 for size in read) == full_passes(model)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(1, 3))
-def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups):
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(1, 3),
+    st.sampled_from([np.inf, 2.0, 0.2]),
+)  # fmt: skip
+def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups, most):
     rng = np.random.default_rng(seed)
     X, centers = blobs(rng, 400, 20), rng.uniform(-6, 6, (20, 6))
     frame = Frame.about(X.mean(axis=0, dtype=np.float64), float(np.abs(X).max()))
@@ -112,7 +115,8 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
     grids = Grids(float_grid(np.abs(X).max(axis=0).astype("f8")), None)
     cut = int(rng.integers(1, 400))
     for a, b in ((0, cut), (cut, 400)):
-        made = ActiveAccumulator(ActivePass(ready, min(n_groups, 2), pace, share), grids, b - a)
+        passed = ActivePass(ready, min(n_groups, 2), pace, share, most=most)
+        made = ActiveAccumulator(passed, grids, b - a)
         middle = int(rng.integers(a, b + 1))
         for start, stop in ((a, middle), (middle, b)):
             made.add(start, X[start:stop], None)
@@ -127,7 +131,9 @@ def test_rows_that_are_not_held_have_the_room_that_is_told(seed, share, n_groups
     held = {row.tobytes() for part in found.held for row in part.rows}
     is_held = np.array([row.tobytes() in held for row in X])
     assert is_held.sum() == sum(len(part.rows) for part in found.held)
-    assert is_held.sum() == int(share * cut) + int(share * (400 - cut))
+    n_fitting = int(share * cut) + int(share * (400 - cut))
+    assert is_held.sum() == n_fitting if most == np.inf else is_held.sum() <= n_fitting
+    assert ((room / pace[labels])[is_held] <= most * (1 + 1e-3) + 1e-3).all()
     for k in range(20):
         rest = room[~is_held & (labels == k)]
         if not len(rest):

@@ -30,6 +30,7 @@ from streamkm.kernels.projection import (
     FACTS,
     far_from,
     keep_unseen,
+    make_room,
     near_from,
     project,
     score_within,
@@ -231,13 +232,12 @@ def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_dir
     rest = np.linalg.norm(framed - inside @ W, axis=1)
     seen = np.empty((60, len(W) + 1 + FACTS), np.float32)
     tile, numbers = framed.astype("f4"), np.arange(60)
-    sums = np.empty((AT_ONCE, len(W) + 1))
     for first in range(0, 60, 15):  # to some of the directions, then to the others
-        chosen = np.arange(first, first + AT_ONCE)
-        if grows:
-            some = np.vstack([subspace.single[:n_first], np.zeros((1, n_features), "f4")])
-            project(tile, chosen, 15, 0, some, seen, numbers, np.empty((AT_ONCE, n_first + 1)))
-        project(tile, chosen, 15, n_first, subspace.single, seen, numbers, sums)
+        for n_before, directions in (0, subspace.single[:n_first]), (n_first, subspace.single):
+            room = make_room(directions)
+            room[0][:] = np.arange(first, first + AT_ONCE)
+            if n_before or len(directions):
+                project(tile, 15, n_before, directions, seen, numbers, room)
     assert (seen[:, -FACTS] == len(W)).all()
     there, slack = shadow.last.centers.exact, shadow.last.slack
     errors = np.linalg.norm(seen[:, : len(W) + 1] - np.column_stack([inside, rest]), axis=1)
