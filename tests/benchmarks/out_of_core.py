@@ -110,9 +110,10 @@ def read_files(path: Path) -> None:
     """Read the files of the rows with two threads, into memory that is used again."""
     from concurrent.futures import ThreadPoolExecutor
 
-    files = [file for file in (path / "X").rglob("*") if file.is_file()]
+    files = [str(file) for file in (path / "X").rglob("*") if file.is_file()]
+    files.sort(key=lambda file: (len(file), file))  # by row, as they lie on disk
 
-    def read(mine: list[Path]) -> None:
+    def read(mine: list[str]) -> None:
         memory = mmap.mmap(-1, 64 << 20)  # begins at a page, which is copied to fastest
         for file in mine:
             with open(file, "rb", buffering=0) as handle:
