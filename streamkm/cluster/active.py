@@ -32,7 +32,7 @@ from streamkm.typing import F64, Json
 
 SKETCH_SHARE: Final = 3  # of the memory: more would leave too few rows to hold
 FAR: Final = 3.0  # times as long as a hold may last, a row needs no sketch
-MOST: Final = 2.0  # times as long, a row is not among those to be held
+MOST: Final = 2.0  # times as long, a row is taken not to be among those to be held
 SMALLEST: Final = 1e-300  # pace: none is divided by zero
 LEAST_GAIN: Final = 1.2  # fewer reads than a cache saves, by which holding rows is worth it
 
@@ -136,8 +136,9 @@ class ActiveSet:
         (part,) = found
         n_held = sum(held.n_rows for held in part.held)
         lasts = lasting_of(part.lasting, self._n_fitting(len(centers), passed.n_groups))
-        if n_held:  # where a worker had to hold rows of more groups than others, some are held less
-            lasts = min(lasts, float((part.room / np.maximum(passed.pace, SMALLEST)).min()))
+        least = float((part.room / np.maximum(passed.pace, SMALLEST)).min())
+        if n_held and least < passed.most:  # a thread or worker had rows that last less than others
+            lasts = min(lasts, least)
         self._estimate = lasts, float(passed.pace.max())
         if n_held:
             self._held = self.holder.hold(part, passed)

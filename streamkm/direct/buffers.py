@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import PAGESIZE
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,6 @@ KEPT_BYTES: Final = 32 << 20
 LEAST_BYTES: Final = 1 << 20  # of rows: less is no matter
 MOST_BYTES: Final = 64 << 20
 FREE_BYTES: Final = 128 << 20
-PAGE_BYTES: Final = 4096
 
 
 class Buffers:
@@ -92,8 +92,8 @@ def paged(n_bytes: int) -> Octets:
     Large memory of malloc begins 16 bytes behind: to copy a page of a file there takes three
     times as long on processors (AMD Zen 3) that take its loads for ones of what was just stored.
     """
-    memory = np.empty(n_bytes + PAGE_BYTES, np.uint8)
-    begin = -memory.__array_interface__["data"][0] % PAGE_BYTES
+    memory = np.empty(n_bytes + PAGESIZE, np.uint8)
+    begin = -memory.__array_interface__["data"][0] % PAGESIZE
     return memory[begin : begin + n_bytes]
 
 

@@ -53,7 +53,7 @@ class ActivePass:
         Of rows that do not last `far` iterations by their room, to tell of them more exactly;
         None where it would leave too little for rows.
     most
-        Iterations: a row that lasts longer is surely not among those to be held.
+        Iterations: a row that lasts longer is taken not to be among those to be held.
     kept
         Labels and bounds of all rows, which the pass brings up to date; None without a sketch.
     motion
@@ -265,4 +265,5 @@ def _count(lasts: F64, lasting: I64) -> None:  # pragma: no cover - compiled
 def _keep_least(labels: I32, room: F64, least: F64) -> None:  # pragma: no cover - compiled
     """Keep the least room of each cluster."""
     for i in range(len(labels)):
-        least[labels[i]] = min(least[labels[i]], room[i])
+        if room[i] < least[labels[i]] or np.isnan(room[i]):  # which is no room
+            least[labels[i]] = room[i]

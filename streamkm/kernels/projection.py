@@ -82,7 +82,7 @@ def project(
 def _add_products(
     framed: F32, n: int, n_before: int, directions: F32, start: int, room: Room
 ) -> None:  # pragma: no cover - compiled
-    """Add the products of the rows with all directions over a piece of the features."""
+    """Add products of the rows with directions from `n_before` over a piece of the features."""
     chosen, places, products, sums = room
     n_directions, length = len(directions), min(DEPTH * LANES, directions.shape[1] - start)
     for r in range(AT_ONCE):

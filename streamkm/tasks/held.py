@@ -24,6 +24,7 @@ from streamkm.kernels.kept_rows import KeptPass, KeptRows, bytes_per_row
 from streamkm.kernels.kept_sums import KeptAccumulator, KeptSums
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.settle import RowArrays
+from streamkm.kernels.update import writable
 from streamkm.tasks.base import PassResult, PassStats
 from streamkm.tasks.sent import Which
 from streamkm.typing import F64, I64, Rows
@@ -186,7 +187,7 @@ class HoldingAccumulator:
     def __init__(self, passed: SentActive, centers: Centers, grids: Grids, group: Any) -> None:
         self.passed = passed
         self.which: Which = (int(group.start), int(group.n_rows))
-        own = ActivePass(centers, passed.n_groups, passed.pace, passed.share)
+        own = ActivePass(centers, passed.n_groups, writable(passed.pace), passed.share)
         self.own = ActiveAccumulator(own, grids, group.n_rows)
         self.holdings = kept_here(passed.token, HELD, lambda: Holdings(passed.budget_bytes))
         self._key = ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamkm import KMeans
@@ -214,6 +214,7 @@ def test_moves_too_small_to_be_squared_are_moves():
 
 
 @given(seeds, st.integers(2, 40), any_width, st.integers(1, 47), st.booleans())
+@example(0, 7, 4001, 5, True)  # so wide that products are added in several pieces
 def test_no_distance_is_longer_in_a_subspace(seed, n_clusters, n_features, n_directions, grows):
     """By the five lines of NumPy: a projection, and the length of what it leaves."""
     rng = np.random.default_rng(seed)
