@@ -12,7 +12,7 @@ from streamkm.cluster.hold_away import AwayHolder, HoldAway
 from streamkm.cluster.passes import Passes
 from streamkm.cluster.tally import Tally, refuse_new_bad
 from streamkm.data.cache import CachedSource, WorkersCache
-from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums, lasting_of
+from streamkm.kernels.active_rows import HELD_BYTES, ActivePass, ActiveSums
 from streamkm.kernels.centers import LARGEST, prepare
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import (
@@ -23,6 +23,7 @@ from streamkm.kernels.kept_rows import (
     groups_for,
 )
 from streamkm.kernels.kept_sums import merged
+from streamkm.kernels.lasting import lasting_of
 from streamkm.kernels.lloyd import PartialSums
 from streamkm.kernels.motion import motion_of, moves
 from streamkm.kernels.register_tile import WIDTH

@@ -17,21 +17,17 @@ import numpy as np
 from streamkm.kernels.accumulate import SumsAccumulator
 from streamkm.kernels.bounds import assign_moved, widen
 from streamkm.kernels.centers import Centers
-from streamkm.kernels.compiled import compiled
 from streamkm.kernels.held_rows import HeldAway, HeldRows
 from streamkm.kernels.kept_rows import KeptRows
+from streamkm.kernels.lasting import BINS, count_lasting, find_lasting, keep_least
 from streamkm.kernels.lloyd import Grids, PartialSums
 from streamkm.kernels.motion import Motion
 from streamkm.kernels.settle import RowArrays
 from streamkm.kernels.sketch import Sketch
 from streamkm.typing import F32, F64, I32, I64, Rows
 
-BINS: Final = 128
-PER_OCTAVE: Final = 4
-FIRST_OCTAVE: Final = -16
 HELD_BYTES: Final = 32  # of a held row, beside its values: weight, room, lasting time, number
 SAMPLED: Final = 8  # one in so many rows is measured where none is held
-SHRINK: Final = 1.0 - 2.0**-40  # over the rounding of a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class ActivePass:
     def lasting(self, known: RowArrays) -> tuple[F64, F64]:
         """Return the room of rows, and for how many iterations it lasts."""
         room, lasts = np.empty(len(known[0])), np.empty(len(known[0]))
-        _lasting(known, self.pace, room, lasts)
+        find_lasting(known, self.pace, room, lasts)
         return room, lasts
 
 
@@ -117,12 +113,6 @@ class ActiveSums:
         )
 
 
-def lasting_of(lasting: I64, n_held: int) -> float:
-    """Return how many iterations all rows last, at least, but the `n_held` that last least."""
-    place = int(np.searchsorted(np.cumsum(lasting), n_held, side="right"))
-    return float(2.0 ** (min(place, BINS - 1) / PER_OCTAVE + FIRST_OCTAVE))
-
-
 class ActiveAccumulator:
     """Labels blocks of rows, adds them, and holds those that may change soonest."""
 
@@ -147,10 +137,10 @@ class ActiveAccumulator:
         room, lasts = passed.lasting(known)
         if passed.sketch is not None:
             self._ask_sketch(passed.sketch, start, rows, seen, known[0], room, lasts)
-        _count(lasts, self.lasting)
+        count_lasting(lasts, self.lasting)
         chosen = self._hold(start, rows, weights, known, room, lasts)
         room[chosen] = np.inf
-        _keep_least(known[0], room, self.room)
+        keep_least(known[0], room, self.room)
 
     def _label(self, rows: Rows, weights: F64 | None, known: RowArrays) -> F32 | None:
         """Label a block and add it, or what changes; return what was seen of its near rows, if so.
@@ -210,7 +200,7 @@ class ActiveAccumulator:
             kept = np.argpartition(everyone, self.capacity - 1)[: self.capacity]
             self._limit = float(everyone[kept].max())
         gone = np.setdiff1d(np.arange(self.n_held), kept, assume_unique=True)
-        _keep_least(self._arrays[2][gone], self._arrays[5][gone], self.room)
+        keep_least(self._arrays[2][gone], self._arrays[5][gone], self.room)
         chosen = wanted[kept[kept >= self.n_held] - self.n_held]
         n_after = len(kept)
         places = np.concatenate([gone, np.arange(self.n_held, n_after)])
@@ -232,38 +222,3 @@ class ActiveAccumulator:
             if self.passed.sketch is not None:
                 self.passed.sketch.labels[numbers] = -1
         return ActiveSums(self.sums.result(), held, self.room, self.lasting)
-
-
-@compiled
-def _lasting(
-    known: RowArrays, pace: F64, room: F64, lasts: F64
-) -> None:  # pragma: no cover - compiled
-    """Fill the room of rows, and for how many iterations it lasts: for none at a tie."""
-    labels, upper, lower = known
-    for i in range(len(labels)):
-        least = np.float64(lower[i, 0])
-        for group in range(1, lower.shape[1]):
-            least = min(least, np.float64(lower[i, group]))
-        room[i] = (least - np.float64(upper[i])) * SHRINK
-        lasts[i] = 0.0
-        if room[i] > 0.0:
-            step = pace[labels[i]]
-            lasts[i] = room[i] / step if step > 0.0 else np.inf
-
-
-@compiled
-def _count(lasts: F64, lasting: I64) -> None:  # pragma: no cover - compiled
-    """Count rows by how many iterations they last."""
-    for i in range(len(lasts)):
-        place = 0.0
-        if lasts[i] > 0.0:
-            place = (np.log2(lasts[i]) - FIRST_OCTAVE) * PER_OCTAVE
-        lasting[int(min(max(place, 0.0), BINS - 1.0))] += 1
-
-
-@compiled
-def _keep_least(labels: I32, room: F64, least: F64) -> None:  # pragma: no cover - compiled
-    """Keep the least room of each cluster."""
-    for i in range(len(labels)):
-        if room[i] < least[labels[i]] or np.isnan(room[i]):  # which is no room
-            least[labels[i]] = room[i]

@@ -11,12 +11,13 @@ import streamkm
 from streamkm import KMeans
 from streamkm.cluster import active
 from streamkm.kernels.accumulate import LloydAccumulator
-from streamkm.kernels.active_rows import BINS, ActiveAccumulator, ActivePass, ActiveSums, lasting_of
+from streamkm.kernels.active_rows import ActiveAccumulator, ActivePass, ActiveSums
 from streamkm.kernels.centers import prepare
 from streamkm.kernels.exact_sum import float_grid
 from streamkm.kernels.frame import Frame
 from streamkm.kernels.grouping import order_neighbors
 from streamkm.kernels.kept_rows import KeptRows, groups_for
+from streamkm.kernels.lasting import BINS, lasting_of
 from streamkm.kernels.lloyd import Grids
 from streamkm.kernels.register_tile import WIDTH
 from streamkm.kernels.sketch import Sketch
